@@ -70,6 +70,7 @@ pub mod proto {
 
 /// First bytes of every record.
 #[repr(C)]
+#[cfg_attr(feature = "user", derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::KnownLayout, zerocopy::Immutable))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
     /// One of [`kind`].
@@ -93,6 +94,7 @@ pub struct Header {
 /// Names one end of one connection: the kernel's `struct sock` and when it was first seen. The address alone would
 /// not do, since the kernel reuses the memory of closed sockets.
 #[repr(C)]
+#[cfg_attr(feature = "user", derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::KnownLayout, zerocopy::Immutable))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnId {
     /// Address of `struct sock`.
@@ -104,6 +106,7 @@ pub struct ConnId {
 /// How far one direction of a connection has come. Counts are cumulative since the connection was first seen, so
 /// that reading them twice does no harm and losing a record loses no byte.
 #[repr(C)]
+#[cfg_attr(feature = "user", derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::KnownLayout, zerocopy::Immutable))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Progress {
     /// Bytes moved.
@@ -116,6 +119,7 @@ pub struct Progress {
 
 /// Part of a message: the record's payload is the beginning of this call's data.
 #[repr(C)]
+#[cfg_attr(feature = "user", derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::KnownLayout, zerocopy::Immutable))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SegmentRecord {
     /// Common part. `ts` is the end of the call, `tgid`/`tid` who made it.
@@ -134,6 +138,7 @@ pub struct SegmentRecord {
 
 /// A connection is seen for the first time.
 #[repr(C)]
+#[cfg_attr(feature = "user", derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::KnownLayout, zerocopy::Immutable))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OpenRecord {
     /// Common part: who moved the first bytes.
@@ -170,6 +175,7 @@ pub struct OpenRecord {
 
 /// A connection ended.
 #[repr(C)]
+#[cfg_attr(feature = "user", derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::KnownLayout, zerocopy::Immutable))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CloseRecord {
     /// Common part; `tgid` is 0 when the peer or a timer ended it.
@@ -188,6 +194,7 @@ pub struct CloseRecord {
 
 /// A process began, changed or ended.
 #[repr(C)]
+#[cfg_attr(feature = "user", derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::KnownLayout, zerocopy::Immutable))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ProcessRecord {
     /// Common part: `tgid` is the process it is about.
@@ -212,6 +219,8 @@ pub struct Conn {
     pub tx: Progress,
     /// When `connect` was called or the connection established, ns; 0 if that was before the tracer.
     pub birth: u64,
+    /// Socket inode when first seen: tells a reused `struct sock` (unix sockets close without a sign).
+    pub inode: u64,
     /// Thread that called `connect`.
     pub birth_tid: u32,
     /// Its process.
@@ -238,7 +247,7 @@ pub mod state {
     pub const ANNOUNCED: u8 = 1 << 0;
     /// The system call's descriptor was checked to lead to this socket, so its buffer may be trusted.
     pub const FD_CHECKED: u8 = 1 << 1;
-    /// A unix socket: its memory may be reused without a sign, so its peer is compared.
+    /// A unix socket: its memory may be reused without a sign, so its inode is compared.
     pub const UNIX: u8 = 1 << 2;
 }
 
@@ -302,6 +311,9 @@ pub struct Config {
     pub adopt_exec: u32,
     /// 1 if children of recorded processes are recorded.
     pub adopt_fork: u32,
+    /// Where a task's saved user registers lie above the base of its kernel stack; used where
+    /// `bpf_task_pt_regs` does not exist.
+    pub pt_regs_offset: u32,
 }
 
 const _: () = {
@@ -311,8 +323,8 @@ const _: () = {
     assert!(size_of::<OpenRecord>() == 24 + 16 + 32 + 8 + 16 + 16 + 24);
     assert!(size_of::<CloseRecord>() == 24 + 16 + 48 + 8);
     assert!(size_of::<ProcessRecord>() == 24 + 8 + 16);
-    assert!(size_of::<Conn>() == 8 + 48 + 8 + 8 + 8 + 8);
-    assert!(size_of::<Config>() == 12 + 32 + 12);
+    assert!(size_of::<Conn>() == 8 + 48 + 16 + 8 + 8 + 8);
+    assert!(size_of::<Config>() == 12 + 32 + 16);
 };
 
 #[cfg(feature = "user")]

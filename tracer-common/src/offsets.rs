@@ -71,6 +71,8 @@ offsets! {
     socket_inode: "socket_alloc.vfs_inode",
     /// A socket's `struct sock`.
     socket_sk: "socket.sk",
+    /// A socket's file: points back from what a file's private data points to.
+    socket_file: "socket.file",
     /// An inode's number.
     inode_ino: "inode.i_ino",
     /// A file's private data: the socket.

@@ -1,0 +1,124 @@
+//! A connection's identity, read from `struct sock` the first time it is seen.
+
+use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
+use tracer_common::abi::{Conn, Progress, counter, dir, flag, proto, state};
+
+use crate::kernel::read_kernel;
+use crate::maps::{CONNS, count};
+use crate::select::Who;
+use crate::settings::offset;
+
+/// Address families (include/linux/socket.h).
+pub const AF_UNIX: u16 = 1;
+/// IPv4.
+pub const AF_INET: u16 = 2;
+/// IPv6.
+pub const AF_INET6: u16 = 10;
+const SOCK_STREAM: u16 = 1;
+const IPPROTO_TCP: u16 = 6;
+
+/// Nanoseconds of CLOCK_MONOTONIC.
+#[inline(always)]
+pub fn now() -> u64 {
+    // SAFETY: no arguments, no conditions.
+    unsafe { bpf_ktime_get_ns() }
+}
+
+/// The family of a stream socket; `None` for anything else (UDP, netlink, datagrams).
+#[inline(always)]
+pub fn stream_family(sk: u64) -> Option<u16> {
+    let family = read_kernel::<u16>(sk + offset!(sk_family))?;
+    let kind = read_kernel::<u16>(sk + offset!(sk_type))?;
+    if kind != SOCK_STREAM {
+        return None;
+    }
+    if family == AF_UNIX {
+        return Some(family);
+    }
+    if family != AF_INET && family != AF_INET6 {
+        return None;
+    }
+    let protocol = read_kernel::<u16>(sk + offset!(sk_protocol))?;
+    if protocol == IPPROTO_TCP { Some(family) } else { None }
+}
+
+/// Inode number of the socket's file, as in `/proc/PID/fd`; 0 if it has none.
+#[inline(always)]
+pub fn inode(sk: u64) -> u64 {
+    // `struct socket_alloc` (include/net/sock.h) is the socket and, behind it, its inode.
+    match read_kernel::<u64>(sk + offset!(sk_socket)) {
+        Some(socket) if socket != 0 => {
+            read_kernel::<u64>(socket + offset!(socket_inode) + offset!(inode_ino)).unwrap_or(0)
+        }
+        _ => 0,
+    }
+}
+
+/// The table entry of a socket, made if it is new. `None` if it is no stream socket or the table is full.
+#[inline(always)]
+pub fn entry(sk: u64, len: u32) -> Option<*mut Conn> {
+    if let Some(conn) = CONNS.get_ptr_mut(&sk) {
+        // SAFETY: an element of the table; it stays valid memory while this program runs.
+        let is_unix = unsafe { (*conn).state } & state::UNIX != 0;
+        // SAFETY: as above.
+        if !is_unix || unsafe { (*conn).inode } == inode(sk) {
+            return Some(conn);
+        }
+        // A closed unix socket's memory, used again for another one.
+        return create(sk, AF_UNIX, 0, Who { tgid: 0, tid: 0 }, 0, len);
+    }
+    let Some(family) = stream_family(sk) else {
+        count(counter::OTHER_BYTES, len as u64);
+        return None;
+    };
+    create(sk, family, 0, Who { tgid: 0, tid: 0 }, 0, len)
+}
+
+/// Makes (or remakes) the entry of a socket.
+#[inline(always)]
+pub fn create(sk: u64, family: u16, flags: u8, by: Who, birth: u64, len: u32) -> Option<*mut Conn> {
+    const NOTHING: Progress = Progress { bytes: 0, last: 0, tail: [0; 8] };
+    let fresh = Conn {
+        born: now(),
+        rx: NOTHING,
+        tx: NOTHING,
+        birth,
+        inode: if family == AF_UNIX { inode(sk) } else { 0 },
+        birth_tid: by.tid,
+        birth_tgid: by.tgid,
+        rx_want: 0,
+        tx_want: 0,
+        tgid: 0,
+        dir: 0,
+        proto: proto::UNKNOWN,
+        flags,
+        state: if family == AF_UNIX { state::UNIX } else { 0 },
+    };
+    if CONNS.insert(&sk, &fresh, 0).is_err() {
+        count(counter::LOST_MAP_FULL, 1);
+        count(counter::UNTRACKED_BYTES, len as u64);
+        return None;
+    }
+    CONNS.get_ptr_mut(&sk)
+}
+
+/// TCP sequence number of the first byte of a call that moved `len` bytes and is over.
+#[inline(always)]
+pub fn sequence(conn: *const Conn, sk: u64, which: u8, len: u32) -> u32 {
+    // SAFETY: an element of the table.
+    let (is_unix, moved) = unsafe {
+        ((*conn).state & state::UNIX != 0, if which == dir::TX { (*conn).tx.bytes } else { (*conn).rx.bytes })
+    };
+    if is_unix {
+        return moved as u32;
+    }
+    let at = if which == dir::TX { offset!(write_seq) } else { offset!(copied_seq) };
+    read_kernel::<u32>(sk + at).unwrap_or(0).wrapping_sub(len)
+}
+
+/// Flags of an entry that go into records.
+#[inline(always)]
+pub fn public_flags(conn: *const Conn) -> u8 {
+    // SAFETY: an element of the table.
+    unsafe { (*conn).flags & (flag::BORN_HERE | flag::ACTIVE | flag::PASSIVE) }
+}

@@ -1,0 +1,213 @@
+//! Writing records into the ring buffer. Never with a wake-up: userspace drains on a timer, because a wake-up costs
+//! the traced process more than all the rest of the probe.
+
+use aya_ebpf::helpers::generated::bpf_get_current_comm;
+use tracer_common::abi::{
+    CloseRecord, Conn, ConnId, Header, OpenRecord, PEEK_BYTES, ProcessRecord, Progress, SegmentRecord, counter, dir, flag,
+    kind, state,
+};
+
+use crate::buffer::bounded;
+use crate::conn::{AF_INET, AF_UNIX, now, public_flags};
+use crate::kernel::read_kernel;
+use crate::maps::{EVENTS, Scratch, count};
+use crate::select::Who;
+use crate::settings::offset;
+
+/// `BPF_RB_NO_WAKEUP` (include/uapi/linux/bpf.h).
+const NO_WAKEUP: u64 = 1;
+
+#[inline(always)]
+fn written() {
+    count(counter::RECORDS, 1);
+}
+
+#[inline(always)]
+fn lost() {
+    count(counter::LOST_RING_FULL, 1);
+}
+
+/// Copies word by word: an assignment becomes a call of `memmove`, which is a loop over bytes here.
+///
+/// # Safety
+/// Both must point to a `Progress`.
+#[inline(always)]
+unsafe fn copy_progress(from: *const Progress, to: *mut Progress) {
+    const { assert!(size_of::<Progress>() == 24) };
+    let (from, to) = (from.cast::<u64>(), to.cast::<u64>());
+    // SAFETY: three words each, by the contract and the assertion.
+    unsafe {
+        to.write_volatile(from.read_volatile());
+        to.add(1).write_volatile(from.add(1).read_volatile());
+        to.add(2).write_volatile(from.add(2).read_volatile());
+    }
+}
+
+/// Announces a connection. False if the ring had no room; it is then tried again at the next call.
+#[inline(always)]
+pub fn open(conn: *mut Conn, sk: u64, family: u16, who: Who, peek: u64, peek_len: u32) -> bool {
+    let Some(mut slot) = EVENTS.reserve::<OpenRecord>(0) else {
+        lost();
+        return false;
+    };
+    let record = slot.as_mut_ptr();
+    // SAFETY: every field of the reserved slot is written, padding included; `conn` is an element of the table.
+    unsafe {
+        (*record).header = Header {
+            kind: kind::OPEN,
+            flags: public_flags(conn),
+            dir: 0,
+            family: family as u8,
+            cap: 0,
+            ts: now(),
+            tgid: who.tgid,
+            tid: who.tid,
+        };
+        (*record).conn = ConnId { sk, born: (*conn).born };
+        let local = (&raw mut (*record).local).cast::<u64>();
+        let remote = (&raw mut (*record).remote).cast::<u64>();
+        local.write(0);
+        local.add(1).write(0);
+        remote.write(0);
+        remote.add(1).write(0);
+        (*record).local_port = 0;
+        (*record).remote_port = 0;
+        (*record).peer = 0;
+        if family == AF_UNIX {
+            (*record).peer = read_kernel::<u64>(sk + offset!(unix_peer)).unwrap_or(0);
+            (*record).inode = (*conn).inode;
+        } else {
+            if family == AF_INET {
+                local.cast::<u32>().write(read_kernel::<u32>(sk + offset!(sk_saddr)).unwrap_or(0));
+                remote.cast::<u32>().write(read_kernel::<u32>(sk + offset!(sk_daddr)).unwrap_or(0));
+            } else {
+                let address = read_kernel::<[u64; 2]>(sk + offset!(sk_saddr6)).unwrap_or([0; 2]);
+                local.write(address[0]);
+                local.add(1).write(address[1]);
+                let address = read_kernel::<[u64; 2]>(sk + offset!(sk_daddr6)).unwrap_or([0; 2]);
+                remote.write(address[0]);
+                remote.add(1).write(address[1]);
+            }
+            let (local_port, remote_port) = ports(sk);
+            (*record).local_port = local_port;
+            (*record).remote_port = remote_port;
+            (*record).inode = crate::conn::inode(sk);
+        }
+        let net = read_kernel::<u64>(sk + offset!(sk_net)).unwrap_or(0);
+        (*record).netns = read_kernel::<u32>(net + offset!(net_inum)).unwrap_or(0);
+        (*record).birth_tid = (*conn).birth_tid;
+        (*record).birth_tgid = (*conn).birth_tgid;
+        (*record).birth = (*conn).birth;
+        let bytes = (&raw mut (*record).peek).cast::<u64>();
+        bytes.write(peek);
+        bytes.add(1).write(0);
+        const { assert!(PEEK_BYTES == 16) };
+        (*record).peek_len = if peek_len < 8 { peek_len as u8 } else { 8 };
+        (*record).pad = [0; 7];
+        (*conn).state |= state::ANNOUNCED;
+    }
+    slot.submit(NO_WAKEUP);
+    written();
+    true
+}
+
+/// Local and remote port of a TCP socket, host byte order.
+#[inline(always)]
+pub fn ports(sk: u64) -> (u16, u16) {
+    let local = read_kernel::<u16>(sk + offset!(sk_num)).unwrap_or(0);
+    let remote = read_kernel::<u16>(sk + offset!(sk_dport)).unwrap_or(0);
+    (local, u16::from_be(remote))
+}
+
+/// Part of a message: `cap` bytes are in the scratch area. False if the ring had no room.
+#[inline(always)]
+pub fn segment(scratch: *mut Scratch, conn: *mut Conn, sk: u64, header: Header, seq: u32, len: u32) -> bool {
+    let cap = header.cap;
+    // SAFETY: the scratch area is a map value, `conn` an element of the table; every field is written.
+    let record = unsafe {
+        let record = &raw mut (*scratch).record;
+        (*record).header = header;
+        (*record).conn = ConnId { sk, born: (*conn).born };
+        copy_progress(&raw const (*conn).rx, &raw mut (*record).rx);
+        copy_progress(&raw const (*conn).tx, &raw mut (*record).tx);
+        (*record).seq = seq;
+        (*record).len = len;
+        core::slice::from_raw_parts(record.cast::<u8>(), (size_of::<SegmentRecord>() as u64 + bounded(cap as u64)) as usize)
+    };
+    if EVENTS.output::<[u8]>(record, NO_WAKEUP).is_err() {
+        lost();
+        // SAFETY: as above.
+        unsafe { (*conn).flags |= flag::LOST_BEFORE };
+        return false;
+    }
+    written();
+    // SAFETY: as above.
+    unsafe { (*conn).flags &= !flag::LOST_BEFORE };
+    true
+}
+
+/// The end of a connection, with its counts.
+#[inline(always)]
+pub fn close(conn: *const Conn, sk: u64) {
+    let Some(mut slot) = EVENTS.reserve::<CloseRecord>(0) else {
+        lost();
+        return;
+    };
+    let record = slot.as_mut_ptr();
+    // SAFETY: every field of the reserved slot is written, padding included; `conn` is an element of the table.
+    unsafe {
+        (*record).header = Header {
+            kind: kind::CLOSE,
+            flags: public_flags(conn),
+            dir: 0,
+            family: 0,
+            cap: 0,
+            ts: now(),
+            // Whoever is interrupted by the last packet has nothing to do with the connection.
+            tgid: 0,
+            tid: 0,
+        };
+        (*record).conn = ConnId { sk, born: (*conn).born };
+        copy_progress(&raw const (*conn).rx, &raw mut (*record).rx);
+        copy_progress(&raw const (*conn).tx, &raw mut (*record).tx);
+        (*record).proto = (*conn).proto;
+        (*record).pad = [0; 7];
+    }
+    slot.submit(NO_WAKEUP);
+    written();
+}
+
+/// A process began, changed or ended.
+#[inline(always)]
+pub fn process(what: u8, who: Who, parent: u32) {
+    let Some(mut slot) = EVENTS.reserve::<ProcessRecord>(0) else {
+        lost();
+        return;
+    };
+    let record = slot.as_mut_ptr();
+    // SAFETY: every field of the reserved slot is written; the helper fills the 16 bytes of `comm` or zeroes them.
+    unsafe {
+        (*record).header = Header {
+            kind: what,
+            flags: 0,
+            dir: 0,
+            family: 0,
+            cap: 0,
+            ts: now(),
+            tgid: who.tgid,
+            tid: who.tid,
+        };
+        (*record).parent = parent;
+        (*record).pad = 0;
+        bpf_get_current_comm((&raw mut (*record).comm).cast(), 16);
+    }
+    slot.submit(NO_WAKEUP);
+    written();
+}
+
+/// The header of a segment.
+#[inline(always)]
+pub fn segment_header(which: u8, who: Who, ts: u64, flags: u8, cap: u32) -> Header {
+    debug_assert!(which == dir::RX || which == dir::TX);
+    Header { kind: kind::SEGMENT, flags, dir: which, family: 0, cap, ts, tgid: who.tgid, tid: who.tid }
+}

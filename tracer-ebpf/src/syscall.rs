@@ -1,0 +1,44 @@
+//! `raw_syscalls:sys_exit`: the same events where the socket tracepoints do not exist (before Linux 6.3). The saved
+//! registers still hold the arguments at exit, so no state is kept from entry. Costs every system call of the host a
+//! little, which is why it is the fallback.
+
+use aya_ebpf::macros::raw_tracepoint;
+use aya_ebpf::programs::RawTracePointContext;
+use tracer_common::abi::dir;
+
+use crate::arch::call_at;
+use crate::buffer::{self, Kind};
+use crate::flow::{Moved, moved};
+use crate::select::selected;
+
+/// Arguments: `struct pt_regs *regs, long ret`.
+#[raw_tracepoint(tracepoint = "sys_exit")]
+pub fn sys_exit(ctx: RawTracePointContext) -> i32 {
+    let ret: i64 = ctx.arg(1);
+    if ret <= 0 {
+        return 0;
+    }
+    let Some(who) = selected() else { return 0 };
+    let Some(call) = call_at(ctx.arg(0)) else { return 0 };
+    let kind = buffer::kind(&call);
+    let which = match kind {
+        Kind::Send | Kind::SendNoBuffer => dir::TX,
+        Kind::Receive => dir::RX,
+        Kind::Other => return 0,
+    };
+    if kind == Kind::Receive && buffer::only_peeked(&call) {
+        return 0;
+    }
+    // splice names the descriptor it writes to third; the tracepoint arguments stop short of it being certain
+    // which end is the socket, so both are tried.
+    let mut sk = buffer::sock_of_fd(call.fd);
+    if sk == 0 && kind == Kind::SendNoBuffer {
+        sk = buffer::sock_of_fd(call.third);
+    }
+    if sk == 0 {
+        return 0;
+    }
+    let call = if kind == Kind::SendNoBuffer { None } else { Some(call) };
+    moved(&Moved { sk, dir: which, len: ret as u32, who, call, fd_known: true, slot: 2 });
+    0
+}

@@ -1,0 +1,62 @@
+//! Takes what the probes have to say: records from the ring, and the counts of quiet connections from the table.
+
+use tracer_common::abi::state;
+
+use super::decode;
+use super::load::Probes;
+use crate::event::{Counts, Event};
+use crate::time::Nanos;
+
+/// A connection counts as quiet, and its counts as settled, when nothing moved on it for this long.
+const QUIET_NANOS: u64 = 200_000_000;
+
+impl Probes {
+    /// Hands all waiting records to `handle`. Returns how many there were and how many were not understood.
+    pub fn drain(&mut self, mut handle: impl FnMut(Event<'_>)) -> Drained {
+        let mut drained = Drained::default();
+        while let Some(item) = self.ring.next() {
+            drained.records += 1;
+            drained.bytes += item.len() as u64;
+            match decode::event(&item) {
+                Some(event) => handle(event),
+                None => drained.unknown += 1,
+            }
+        }
+        drained
+    }
+
+    /// Hands the counts of connections to `handle`: of the quiet ones, or of all when `all` is set (at the end).
+    /// Reading changes nothing in the table.
+    pub fn sweep(&self, now: Nanos, all: bool, mut handle: impl FnMut(Counts)) {
+        for entry in self.conns.iter() {
+            // An entry may vanish between finding its key and reading it.
+            let Ok((sk, conn)) = entry else { continue };
+            if conn.state & state::ANNOUNCED == 0 {
+                continue;
+            }
+            let last = Nanos(conn.rx.last.max(conn.tx.last));
+            if all || now.since(last) > QUIET_NANOS {
+                handle(decode::counts(sk, &conn, now));
+            }
+        }
+    }
+}
+
+/// What one drain found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Drained {
+    /// Records taken.
+    pub records: u64,
+    /// Bytes of them.
+    pub bytes: u64,
+    /// Records that this version does not know.
+    pub unknown: u64,
+}
+
+/// CLOCK_MONOTONIC now: the clock of the probes.
+pub fn kernel_now() -> Nanos {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: a pointer to a local; this clock always exists.
+    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &raw mut time) };
+    Nanos(time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64)
+}

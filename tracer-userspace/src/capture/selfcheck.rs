@@ -1,0 +1,243 @@
+//! Checks what the probes read, on connections of the tracer's own, before the first event of anybody else is believed.
+//!
+//! An offset that is wrong by a byte is accepted by the verifier and gives plausible nonsense. Here every field that is
+//! read has a value known from elsewhere: getsockname, fstat, the bytes themselves, and the other end.
+
+use std::fs::File;
+use std::io::{IoSlice, Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
+use std::os::linux::fs::MetadataExt;
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use tracer_common::abi::{ConnId, mode};
+
+use super::load::{LoadError, Probes};
+use crate::event::{Direction, Endpoints, Event, Open};
+
+const REQUEST: &[u8] = b"GET /tracer-self-check HTTP/1.1\r\nHost: localhost\r\n\r\n";
+const RESPONSE: &[u8] = b"HTTP/1.1 204 No Content\r\n\r\n";
+const PATIENCE: Duration = Duration::from_millis(500);
+
+struct Seen {
+    conn: ConnId,
+    dir: Direction,
+    seq: u32,
+    data: Vec<u8>,
+    tgid: u32,
+    tid: u32,
+}
+
+#[derive(Default)]
+struct Records {
+    opens: Vec<Open>,
+    segments: Vec<Seen>,
+}
+
+/// Runs all checks and leaves the probes switched off.
+pub fn run(probes: &mut Probes) -> Result<(), LoadError> {
+    probes.set_mode(mode::SELF_CHECK)?;
+    let result = check_tcp(probes, IpAddr::V4(Ipv4Addr::LOCALHOST))
+        .and_then(|()| check_ipv6(probes))
+        .and_then(|()| check_unix(probes));
+    probes.set_mode(mode::OFF)?;
+    probes.drain(|_| {});
+    result.map_err(LoadError::SelfCheck)
+}
+
+/// IPv6 may be switched off; then there is nothing to check and nothing to trace.
+fn check_ipv6(probes: &mut Probes) -> Result<(), String> {
+    match TcpListener::bind((Ipv6Addr::LOCALHOST, 0)) {
+        Ok(_) => check_tcp(probes, IpAddr::V6(Ipv6Addr::LOCALHOST)),
+        Err(_) => Ok(()),
+    }
+}
+
+fn check_tcp(probes: &mut Probes, ip: IpAddr) -> Result<(), String> {
+    let io = |error: std::io::Error| format!("a connection of the tracer's own to {ip} failed: {error}");
+    let listener = TcpListener::bind((ip, 0)).map_err(io)?;
+    let mut client = TcpStream::connect(listener.local_addr().map_err(io)?).map_err(io)?;
+    let (mut server, _) = listener.accept().map_err(io)?;
+    converse(&mut client, &mut server).map_err(io)?;
+    let records = collect(probes, 2, 8);
+
+    let local = client.local_addr().map_err(io)?;
+    let remote = client.peer_addr().map_err(io)?;
+    let client_open = find_open(&records, local, remote)?;
+    let server_open = find_open(&records, remote, local)?;
+    check_inode("the client's socket", client_open, client.as_raw_fd())?;
+    check_inode("the server's socket", server_open, server.as_raw_fd())?;
+    check_netns(client_open)?;
+    if client_open.birth.map(|b| b.tgid) != Some(std::process::id()) {
+        return Err("inet_sock_set_state did not show who called connect".to_owned());
+    }
+    check_conversation(&records, client_open.conn, server_open.conn, true)
+}
+
+fn check_unix(probes: &mut Probes) -> Result<(), String> {
+    let io = |error: std::io::Error| format!("a unix socket of the tracer's own failed: {error}");
+    let (mut client, mut server) = UnixStream::pair().map_err(io)?;
+    converse(&mut client, &mut server).map_err(io)?;
+    let records = collect(probes, 2, 8);
+    let by_inode = |fd| -> Result<&Open, String> {
+        let inode = inode_of(fd)?;
+        records.opens.iter().find(|open| open.inode == inode).ok_or_else(|| {
+            "no record has the inode of the tracer's unix socket (sock.sk_socket, inode.i_ino)".to_owned()
+        })
+    };
+    let (a, b) = (by_inode(client.as_raw_fd())?, by_inode(server.as_raw_fd())?);
+    let peer = |open: &Open| match open.endpoints {
+        Endpoints::Unix { peer } => peer,
+        Endpoints::Inet { .. } => 0,
+    };
+    if peer(a) != b.conn.sk || peer(b) != a.conn.sk {
+        return Err("the two ends of a unix socket do not name each other (unix_sock.peer)".to_owned());
+    }
+    check_conversation(&records, a.conn, b.conn, false)
+}
+
+/// Two requests and two responses; one of each from several buffers in one call.
+fn converse<S: Read + Write>(client: &mut S, server: &mut S) -> std::io::Result<()> {
+    let mut buffer = [0u8; 256];
+    for round in 0..2 {
+        let (request, rest) = REQUEST.split_at(9);
+        if round == 0 {
+            client.write_all(REQUEST)?;
+        } else {
+            client.write_vectored(&[IoSlice::new(request), IoSlice::new(rest)]).map(|_| ())?;
+        }
+        read_all(server, &mut buffer, REQUEST.len())?;
+        server.write_all(RESPONSE)?;
+        read_all(client, &mut buffer, RESPONSE.len())?;
+    }
+    Ok(())
+}
+
+fn read_all(from: &mut impl Read, buffer: &mut [u8], len: usize) -> std::io::Result<()> {
+    match buffer.get_mut(..len) {
+        Some(part) => from.read_exact(part),
+        None => Ok(()),
+    }
+}
+
+/// Waits until that many records came, or patience ends.
+fn collect(probes: &mut Probes, opens: usize, segments: usize) -> Records {
+    let mut records = Records::default();
+    let begun = Instant::now();
+    loop {
+        probes.drain(|event| match event {
+            Event::Open(open) => records.opens.push(*open),
+            Event::Segment(s) => records.segments.push(Seen {
+                conn: s.conn,
+                dir: s.dir,
+                seq: s.seq,
+                data: s.data.to_vec(),
+                tgid: s.stamp.tgid,
+                tid: s.stamp.tid,
+            }),
+            Event::Counts(_) | Event::Process { .. } => {}
+        });
+        let complete = records.opens.len() >= opens && records.segments.len() >= segments;
+        if complete || begun.elapsed() > PATIENCE {
+            return records;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn find_open(records: &Records, local: SocketAddr, remote: SocketAddr) -> Result<&Open, String> {
+    let wanted = Endpoints::Inet {
+        local: local.ip(),
+        local_port: local.port(),
+        remote: remote.ip(),
+        remote_port: remote.port(),
+    };
+    if let Some(open) = records.opens.iter().find(|open| open.endpoints == wanted) {
+        return Ok(open);
+    }
+    if records.opens.is_empty() {
+        return Err(format!(
+            "no call on a connection of the tracer's own was seen ({local} to {remote}); \
+             sock_common.skc_family, sock.sk_type, sock.sk_protocol or the process id (is this a container \
+             without the host's process ids?) may be to blame"
+        ));
+    }
+    let seen: Vec<_> = records.opens.iter().map(|open| format!("{:?}", open.endpoints)).collect();
+    Err(format!(
+        "the connection {local} to {remote} was read as {} \
+         (sock_common.skc_daddr, skc_rcv_saddr, skc_v6_daddr, skc_v6_rcv_saddr, skc_dport, skc_num)",
+        seen.join(" and ")
+    ))
+}
+
+fn inode_of(fd: i32) -> Result<u64, String> {
+    let file = std::fs::metadata(format!("/proc/self/fd/{fd}"))
+        .map_err(|error| format!("cannot look at a socket of the tracer's own in /proc/self/fd: {error}"))?;
+    Ok(file.st_ino())
+}
+
+fn check_inode(what: &str, open: &Open, fd: i32) -> Result<(), String> {
+    let inode = inode_of(fd)?;
+    if open.inode == inode {
+        return Ok(());
+    }
+    Err(format!(
+        "{what} has inode {inode} and was read as {} (sock.sk_socket, socket_alloc.vfs_inode, inode.i_ino)",
+        open.inode
+    ))
+}
+
+fn check_netns(open: &Open) -> Result<(), String> {
+    let inode = File::open("/proc/self/ns/net").and_then(|file| file.metadata()).map(|meta| meta.st_ino());
+    match inode {
+        Ok(inode) if u64::from(open.netns) != inode => Err(format!(
+            "the network namespace {inode} was read as {} (sock_common.skc_net, net.ns.inum)",
+            open.netns
+        )),
+        // Unreadable: the field only serves to tell namespaces apart.
+        _ => Ok(()),
+    }
+}
+
+fn check_conversation(records: &Records, client: ConnId, server: ConnId, tcp: bool) -> Result<(), String> {
+    let of = |conn: ConnId, dir: Direction| -> Vec<&Seen> {
+        records.segments.iter().filter(|s| s.conn == conn && s.dir == dir).collect()
+    };
+    for (from, to, bytes) in [(client, server, REQUEST), (server, client, RESPONSE)] {
+        let (sent, received) = (of(from, Direction::Tx), of(to, Direction::Rx));
+        if sent.len() != 2 || received.len() != 2 {
+            return Err(format!(
+                "of two messages {} were seen being sent and {} being received",
+                sent.len(),
+                received.len()
+            ));
+        }
+        for (a, b) in sent.iter().zip(&received) {
+            if a.data != bytes || b.data != bytes {
+                return Err("the bytes of a message were not read back as they were sent (task_struct.files, \
+                     fdtable.fd, file.private_data, socket.sk, or the saved registers)"
+                    .to_owned());
+            }
+            if a.seq != b.seq {
+                return Err(format!(
+                    "the same byte has sequence number {} at one end and {} at the other \
+                     (tcp_sock.write_seq, tcp_sock.copied_seq)",
+                    a.seq, b.seq
+                ));
+            }
+            if a.tgid != std::process::id() || a.tid == 0 {
+                return Err(format!("a call of process {} was seen as one of {}", std::process::id(), a.tgid));
+            }
+        }
+        let step = match sent.as_slice() {
+            [first, second] => second.seq.wrapping_sub(first.seq),
+            _ => 0,
+        };
+        if step as usize != bytes.len() {
+            let field = if tcp { "tcp_sock.write_seq" } else { "the byte count" };
+            return Err(format!("{field} moved by {step} for a message of {} bytes", bytes.len()));
+        }
+    }
+    Ok(())
+}
