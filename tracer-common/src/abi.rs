@@ -231,6 +231,8 @@ pub struct Conn {
     pub tx_want: u32,
     /// Process that used it last.
     pub tgid: u32,
+    /// TCP sequence number of the first byte ever received, as far as known ([`state::RX_BASE`]).
+    pub rx_base: u32,
     /// Direction of the last call, one of [`dir`].
     pub dir: u8,
     /// One of [`proto`].
@@ -239,6 +241,8 @@ pub struct Conn {
     pub flags: u8,
     /// [`state`] bits.
     pub state: u8,
+    /// The same for the first byte ever sent ([`state::TX_BASE`]).
+    pub tx_base: u32,
 }
 
 /// [`Conn::state`] bits.
@@ -249,6 +253,10 @@ pub mod state {
     pub const FD_CHECKED: u8 = 1 << 1;
     /// A unix socket: its memory may be reused without a sign, so its inode is compared.
     pub const UNIX: u8 = 1 << 2;
+    /// [`super::Conn::rx_base`] is known.
+    pub const RX_BASE: u8 = 1 << 3;
+    /// [`super::Conn::tx_base`] is known.
+    pub const TX_BASE: u8 = 1 << 4;
 }
 
 /// Index into the per-CPU counters.
@@ -261,16 +269,12 @@ pub mod counter {
     pub const READ_FAULT: u32 = 2;
     /// Calls without a user buffer where a message head was expected.
     pub const NO_BUFFER: u32 = 3;
-    /// Records written.
-    pub const RECORDS: u32 = 4;
-    /// Socket calls seen of traced processes (TCP and unix streams).
-    pub const CALLS: u32 = 5;
     /// Bytes of sockets that are neither TCP nor unix streams.
-    pub const OTHER_BYTES: u32 = 6;
+    pub const OTHER_BYTES: u32 = 4;
     /// Bytes of connections that had no room in the table.
-    pub const UNTRACKED_BYTES: u32 = 7;
+    pub const UNTRACKED_BYTES: u32 = 5;
     /// How many there are.
-    pub const COUNT: u32 = 8;
+    pub const COUNT: u32 = 6;
 }
 
 /// Value of the one-element MODE map.
@@ -323,7 +327,7 @@ const _: () = {
     assert!(size_of::<OpenRecord>() == 24 + 16 + 32 + 8 + 16 + 16 + 24);
     assert!(size_of::<CloseRecord>() == 24 + 16 + 48 + 8);
     assert!(size_of::<ProcessRecord>() == 24 + 8 + 16);
-    assert!(size_of::<Conn>() == 8 + 48 + 16 + 8 + 8 + 8);
+    assert!(size_of::<Conn>() == 8 + 48 + 16 + 8 + 8 + 16);
     assert!(size_of::<Config>() == 12 + 32 + 16);
 };
 

@@ -65,6 +65,10 @@ offsets! {
     write_seq: "tcp_sock.write_seq",
     /// Sequence number after the last byte that the process received.
     copied_seq: "tcp_sock.copied_seq",
+    /// Sequence number after the last byte that arrived; counts the FIN.
+    rcv_nxt: "tcp_sock.rcv_nxt",
+    /// Which directions are shut down: bit 0 receiving.
+    sk_shutdown: "sock.sk_shutdown",
     /// The other end of a unix socket.
     unix_peer: "unix_sock.peer",
     /// The inode that contains a socket.

@@ -89,10 +89,12 @@ pub fn create(sk: u64, family: u16, flags: u8, by: Who, birth: u64, len: u32) ->
         rx_want: 0,
         tx_want: 0,
         tgid: 0,
+        rx_base: 0,
         dir: 0,
         proto: proto::UNKNOWN,
         flags,
         state: if family == AF_UNIX { state::UNIX } else { 0 },
+        tx_base: 0,
     };
     if CONNS.insert(&sk, &fresh, 0).is_err() {
         count(counter::LOST_MAP_FULL, 1);
@@ -103,17 +105,47 @@ pub fn create(sk: u64, family: u16, flags: u8, by: Who, birth: u64, len: u32) ->
 }
 
 /// TCP sequence number of the first byte of a call that moved `len` bytes and is over.
+///
+/// Requests are read exactly, because the two ends of a call are joined by the request's number. A response's number
+/// is counted on from there: it is wrong only if bytes of the connection moved unseen, and serves only as a second sign.
 #[inline(always)]
-pub fn sequence(conn: *const Conn, sk: u64, which: u8, len: u32) -> u32 {
-    // SAFETY: an element of the table.
-    let (is_unix, moved) = unsafe {
-        ((*conn).state & state::UNIX != 0, if which == dir::TX { (*conn).tx.bytes } else { (*conn).rx.bytes })
+pub fn sequence(conn: &mut Conn, sk: u64, which: u8, len: u32, exact: bool) -> u32 {
+    let (moved, base, known) = if which == dir::TX {
+        (conn.tx.bytes as u32, conn.tx_base, state::TX_BASE)
+    } else {
+        (conn.rx.bytes as u32, conn.rx_base, state::RX_BASE)
     };
-    if is_unix {
-        return moved as u32;
+    if conn.state & state::UNIX != 0 {
+        return moved;
     }
-    let at = if which == dir::TX { offset!(write_seq) } else { offset!(copied_seq) };
-    read_kernel::<u32>(sk + at).unwrap_or(0).wrapping_sub(len)
+    let expected = base.wrapping_add(moved);
+    if !exact && conn.state & known != 0 {
+        return expected;
+    }
+    conn.state |= known;
+    if which == dir::TX {
+        let start = read_kernel::<u32>(sk + offset!(write_seq)).unwrap_or(0).wrapping_sub(len);
+        conn.tx_base = start.wrapping_sub(moved);
+        return start;
+    }
+    let mut start = read_kernel::<u32>(sk + offset!(copied_seq)).unwrap_or(0).wrapping_sub(len);
+    // A receive that meets the FIN behind its bytes counts it as one more (tcp_recvmsg_locked, found_fin_ok).
+    if start != expected && read_fin(sk) {
+        start = start.wrapping_sub(1);
+    }
+    conn.rx_base = start.wrapping_sub(moved);
+    start
+}
+
+/// Whether the peer's FIN has been received and consumed.
+#[inline(always)]
+fn read_fin(sk: u64) -> bool {
+    const RCV_SHUTDOWN: u8 = 1;
+    if read_kernel::<u8>(sk + offset!(sk_shutdown)).unwrap_or(0) & RCV_SHUTDOWN == 0 {
+        return false;
+    }
+    let copied = read_kernel::<u32>(sk + offset!(copied_seq)).unwrap_or(0);
+    read_kernel::<u32>(sk + offset!(rcv_nxt)).unwrap_or(0) == copied
 }
 
 /// Flags of an entry that go into records.

@@ -37,7 +37,6 @@ pub struct Moved {
 /// Handles a call.
 #[inline(always)]
 pub fn moved(m: &Moved) {
-    count(counter::CALLS, 1);
     let Some(conn) = conn::entry(m.sk, m.len) else { return };
     // SAFETY: an element of the table: memory of this layout for as long as the program runs, even if the element is
     // deleted meanwhile. Two processors may write it at once; the fields are independent counters and hints.
@@ -65,7 +64,7 @@ pub fn moved(m: &Moved) {
         return advance(c, m, now, 0);
     }
     if goes_on {
-        return capture(c, m, &buffer, now, want, 0);
+        return capture(c, m, &buffer, now, want, 0, false);
     }
     // Whatever an unknown protocol sends in one go is looked at once; a known one may send several messages.
     if !flipped && c.proto == proto::UNKNOWN && c.dir != 0 {
@@ -75,12 +74,14 @@ pub fn moved(m: &Moved) {
         count(counter::READ_FAULT, 1);
         return advance(c, m, now, 0);
     };
-    match classify(first, len) {
+    let class = classify(first, len);
+    match class {
         Class::Http1Request | Class::Http1Response => {
             c.proto = proto::HTTP1;
-            capture(c, m, &buffer, now, config!(head_bytes), flag::STARTS);
+            let exact = matches!(class, Class::Http1Request);
+            capture(c, m, &buffer, now, config!(head_bytes), flag::STARTS, exact);
         }
-        Class::Prefix => capture(c, m, &buffer, now, config!(head_bytes), flag::STARTS),
+        Class::Prefix => capture(c, m, &buffer, now, config!(head_bytes), flag::STARTS, true),
         Class::Http2 if c.proto == proto::UNKNOWN => {
             c.proto = proto::HTTP2;
             advance(c, m, now, 0);
@@ -135,7 +136,7 @@ fn announce(c: &mut Conn, m: &Moved, buffer: &Option<Buffer>) -> bool {
 
 /// Sends up to `want` bytes of the call to userspace.
 #[inline(always)]
-fn capture(c: &mut Conn, m: &Moved, buffer: &Buffer, now: u64, want: u32, flags: u8) {
+fn capture(c: &mut Conn, m: &Moved, buffer: &Buffer, now: u64, want: u32, flags: u8, exact: bool) {
     let Some(scratch) = SCRATCH.get_ptr_mut(m.slot) else { return };
     let copied = buffer::copy(buffer, m.len, want, scratch);
     let (cap, fault) = match copied {
@@ -145,7 +146,7 @@ fn capture(c: &mut Conn, m: &Moved, buffer: &Buffer, now: u64, want: u32, flags:
             (0, flag::UNREADABLE)
         }
     };
-    let seq = conn::sequence(c, m.sk, m.dir, m.len);
+    let seq = conn::sequence(c, m.sk, m.dir, m.len, exact);
     let lost = c.flags & flag::LOST_BEFORE;
     let header = record::segment_header(m.dir, m.who, now, flags | fault | lost, cap);
     record::segment(scratch, c, m.sk, header, seq, m.len);

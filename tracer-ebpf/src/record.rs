@@ -18,11 +18,6 @@ use crate::settings::offset;
 const NO_WAKEUP: u64 = 1;
 
 #[inline(always)]
-fn written() {
-    count(counter::RECORDS, 1);
-}
-
-#[inline(always)]
 fn lost() {
     count(counter::LOST_RING_FULL, 1);
 }
@@ -107,7 +102,6 @@ pub fn open(conn: *mut Conn, sk: u64, family: u16, who: Who, peek: u64, peek_len
         (*conn).state |= state::ANNOUNCED;
     }
     slot.submit(NO_WAKEUP);
-    written();
     true
 }
 
@@ -140,7 +134,6 @@ pub fn segment(scratch: *mut Scratch, conn: *mut Conn, sk: u64, header: Header, 
         unsafe { (*conn).flags |= flag::LOST_BEFORE };
         return false;
     }
-    written();
     // SAFETY: as above.
     unsafe { (*conn).flags &= !flag::LOST_BEFORE };
     true
@@ -174,7 +167,6 @@ pub fn close(conn: *const Conn, sk: u64) {
         (*record).pad = [0; 7];
     }
     slot.submit(NO_WAKEUP);
-    written();
 }
 
 /// A process began, changed or ended.
@@ -202,7 +194,6 @@ pub fn process(what: u8, who: Who, parent: u32) {
         bpf_get_current_comm((&raw mut (*record).comm).cast(), 16);
     }
     slot.submit(NO_WAKEUP);
-    written();
 }
 
 /// The header of a segment.

@@ -130,10 +130,6 @@ pub struct KernelCounters {
     pub read_fault: u64,
     /// Message heads that never were in user memory.
     pub no_buffer: u64,
-    /// Records written.
-    pub records: u64,
-    /// Socket calls looked at.
-    pub calls: u64,
     /// Bytes of datagram and other sockets.
     pub other_bytes: u64,
     /// Bytes of connections without room in the table.
@@ -205,8 +201,6 @@ impl Probes {
             lost_map_full: read(counter::LOST_MAP_FULL),
             read_fault: read(counter::READ_FAULT),
             no_buffer: read(counter::NO_BUFFER),
-            records: read(counter::RECORDS),
-            calls: read(counter::CALLS),
             other_bytes: read(counter::OTHER_BYTES),
             untracked_bytes: read(counter::UNTRACKED_BYTES),
         }

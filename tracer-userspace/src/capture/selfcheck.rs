@@ -60,7 +60,8 @@ fn check_tcp(probes: &mut Probes, ip: IpAddr) -> Result<(), String> {
     let mut client = TcpStream::connect(listener.local_addr().map_err(io)?).map_err(io)?;
     let (mut server, _) = listener.accept().map_err(io)?;
     converse(&mut client, &mut server).map_err(io)?;
-    let records = collect(probes, 2, 8);
+    say_goodbye(&mut client, &mut server).map_err(io)?;
+    let records = collect(probes, 2, 10);
 
     let local = client.local_addr().map_err(io)?;
     let remote = client.peer_addr().map_err(io)?;
@@ -112,6 +113,15 @@ fn converse<S: Read + Write>(client: &mut S, server: &mut S) -> std::io::Result<
         read_all(client, &mut buffer, RESPONSE.len())?;
     }
     Ok(())
+}
+
+/// A response and the end of the stream, received in one call: the FIN has a sequence number too (tcp_sock.rcv_nxt,
+/// sock.sk_shutdown).
+fn say_goodbye(client: &mut TcpStream, server: &mut TcpStream) -> std::io::Result<()> {
+    server.write_all(RESPONSE)?;
+    server.shutdown(std::net::Shutdown::Write)?;
+    let mut buffer = [0u8; 256];
+    client.read(&mut buffer).map(|_| ())
 }
 
 fn read_all(from: &mut impl Read, buffer: &mut [u8], len: usize) -> std::io::Result<()> {
@@ -204,11 +214,12 @@ fn check_conversation(records: &Records, client: ConnId, server: ConnId, tcp: bo
     let of = |conn: ConnId, dir: Direction| -> Vec<&Seen> {
         records.segments.iter().filter(|s| s.conn == conn && s.dir == dir).collect()
     };
-    for (from, to, bytes) in [(client, server, REQUEST), (server, client, RESPONSE)] {
+    let responses = if tcp { 3 } else { 2 };
+    for (from, to, bytes, count) in [(client, server, REQUEST, 2), (server, client, RESPONSE, responses)] {
         let (sent, received) = (of(from, Direction::Tx), of(to, Direction::Rx));
-        if sent.len() != 2 || received.len() != 2 {
+        if sent.len() != count || received.len() != count {
             return Err(format!(
-                "of two messages {} were seen being sent and {} being received",
+                "of {count} messages {} were seen being sent and {} being received",
                 sent.len(),
                 received.len()
             ));
@@ -222,7 +233,7 @@ fn check_conversation(records: &Records, client: ConnId, server: ConnId, tcp: bo
             if a.seq != b.seq {
                 return Err(format!(
                     "the same byte has sequence number {} at one end and {} at the other \
-                     (tcp_sock.write_seq, tcp_sock.copied_seq)",
+                     (tcp_sock.write_seq, tcp_sock.copied_seq, tcp_sock.rcv_nxt, sock.sk_shutdown)",
                     a.seq, b.seq
                 ));
             }
@@ -231,7 +242,7 @@ fn check_conversation(records: &Records, client: ConnId, server: ConnId, tcp: bo
             }
         }
         let step = match sent.as_slice() {
-            [first, second] => second.seq.wrapping_sub(first.seq),
+            [first, second, ..] => second.seq.wrapping_sub(first.seq),
             _ => 0,
         };
         if step as usize != bytes.len() {
