@@ -121,7 +121,7 @@ fn wrk_requests(output: &str) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// `  [200]	2000 responses`
+/// `  [200] 2000 responses`, with a tab after the code.
 fn hey_requests(output: &str) -> Option<u64> {
     let line = output.lines().find(|line| line.trim_start().starts_with("[200]"))?;
     line.split_whitespace().nth(1)?.parse().ok()
