@@ -46,6 +46,16 @@ impl Durations {
     }
 }
 
+/// Requests that the load's end cut off: the server read them and noticed on writing that the client had gone. A span
+/// each is right; a server that never finished such a request (gunicorn's sync worker) does not log it.
+#[derive(Clone, Copy, Debug)]
+pub struct CutOff {
+    /// When the load closed its connections, nanoseconds since the Unix epoch. Only spans that end later count.
+    pub after_ns: u64,
+    /// At most one per connection.
+    pub at_most: usize,
+}
+
 /// The outcome of a comparison.
 #[derive(Debug, Default)]
 pub struct Report {
@@ -55,6 +65,8 @@ pub struct Report {
     pub missing: Vec<String>,
     /// Targets of spans that the log does not have.
     pub extra: Vec<String>,
+    /// Spans that the log does not have because the load's end cut the request off.
+    pub cut_off: usize,
     /// Targets with more spans than lines.
     pub repeated: Vec<String>,
     /// Other statuses or methods, said in words.
@@ -98,6 +110,9 @@ impl fmt::Display for Report {
             self.near_share * 100.0,
             self.largest_ms
         )?;
+        if self.cut_off > 0 {
+            write!(f, "; {} cut off by the end of the load", self.cut_off)?;
+        }
         let lists = [
             ("without a span", &self.missing),
             ("without a request", &self.extra),
@@ -115,7 +130,7 @@ impl fmt::Display for Report {
 }
 
 /// Compares a server's log with its spans.
-pub fn compare(log: &[Line], spans: &[&Span], durations: &Durations) -> Report {
+pub fn compare(log: &[Line], spans: &[&Span], durations: &Durations, cut_off: Option<CutOff>) -> Report {
     let mut by_target: HashMap<&str, Vec<&Span>> = HashMap::new();
     for span in spans {
         by_target.entry(span.target()).or_default().push(span);
@@ -148,11 +163,13 @@ pub fn compare(log: &[Line], spans: &[&Span], durations: &Durations) -> Report {
                 .push(format!("{}: log {} ms, span {} ms", line.target, line.duration_ms, span.duration_ms));
         }
     }
-    let mut extra: Vec<String> = by_target
-        .values()
-        .flatten()
-        .map(|span| format!("{} {:?} {:?}", span.operation, span.status(), span.tags))
-        .collect();
+    let mut extra = Vec::new();
+    for span in by_target.values().flatten() {
+        match cut_off {
+            Some(cut) if span.end_ns() >= cut.after_ns && report.cut_off < cut.at_most => report.cut_off += 1,
+            _ => extra.push(format!("{} {:?} {:?}", span.operation, span.status(), span.tags)),
+        }
+    }
     extra.sort();
     report.extra = extra;
     if !log.is_empty() {
@@ -175,7 +192,8 @@ mod tests {
     #[test]
     fn equal_sides_pass() {
         let trace = trace(vec![value(1, "server", "/a", None, 1.0), value(2, "server", "/b", None, 104.0)]);
-        let report = compare(&[line("/a", 200, 0.5), line("/b", 200, 100.0)], &trace.servers("/"), &MICROS);
+        let report =
+            compare(&[line("/a", 200, 0.5), line("/b", 200, 100.0)], &trace.servers("/"), &MICROS, None);
         report.check(&MICROS).unwrap();
     }
 
@@ -184,7 +202,7 @@ mod tests {
         let spans = || trace(vec![value(1, "server", "/a", None, 1.0), value(2, "server", "/b", None, 1.0)]);
         let a = line("/a", 200, 1.0);
         let b = line("/b", 200, 1.0);
-        let check = |log: &[Line]| compare(log, &spans().servers("/"), &MICROS).check(&MICROS);
+        let check = |log: &[Line]| compare(log, &spans().servers("/"), &MICROS, None).check(&MICROS);
         check(&[a.clone(), b.clone()]).unwrap();
         check(std::slice::from_ref(&a)).unwrap_err();
         check(&[a.clone(), b.clone(), line("/c", 200, 1.0)]).unwrap_err();
@@ -197,7 +215,7 @@ mod tests {
     #[test]
     fn two_spans_for_one_line_fail() {
         let trace = trace(vec![value(1, "server", "/a", None, 1.0), value(2, "server", "/a", None, 1.0)]);
-        let report = compare(&[line("/a", 200, 1.0)], &trace.servers("/"), &MICROS);
+        let report = compare(&[line("/a", 200, 1.0)], &trace.servers("/"), &MICROS, None);
         assert_eq!(report.repeated.len(), 1);
         report.check(&MICROS).unwrap_err();
     }
@@ -215,8 +233,21 @@ mod tests {
                     .collect(),
             )
         };
-        compare(&log, &spans(50.0).servers("/"), &MICROS).check(&MICROS).unwrap();
-        compare(&log, &spans(500.0).servers("/"), &MICROS).check(&MICROS).unwrap_err();
+        compare(&log, &spans(50.0).servers("/"), &MICROS, None).check(&MICROS).unwrap();
+        compare(&log, &spans(500.0).servers("/"), &MICROS, None).check(&MICROS).unwrap_err();
+    }
+
+    #[test]
+    fn a_request_cut_off_needs_no_line_but_only_at_the_end() {
+        let trace = trace(vec![value(1, "server", "/a", None, 1.0), value(2, "server", "/late", None, 1.0)]);
+        let end = trace.spans[1].end_ns();
+        let check = |after_ns, at_most| {
+            let cut = Some(CutOff { after_ns, at_most });
+            compare(&[line("/a", 200, 1.0)], &trace.servers("/"), &MICROS, cut).check(&MICROS)
+        };
+        check(end, 1).unwrap();
+        check(end, 0).unwrap_err();
+        check(end + 1, 1).unwrap_err();
     }
 
     #[test]

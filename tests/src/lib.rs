@@ -15,6 +15,7 @@ pub mod load;
 pub mod net;
 pub mod paths;
 pub mod process;
+pub mod scenario;
 pub mod scratch;
 pub mod services;
 pub mod span;

@@ -97,6 +97,14 @@ impl Wrk {
     }
 }
 
+/// As many identical requests as `connections` connections can, for some whole seconds, with `wrk`; its end is abrupt.
+pub fn saturate(url: &str, connections: u32, seconds: u32) -> Result<Outcome> {
+    let spec = Spec::new("wrk")?.args(["-t1", &format!("-c{connections}"), &format!("-d{seconds}s"), url]);
+    let output = process::run(&spec)?;
+    let requests = wrk_requests(&output).with_context(|| format!("wrk printed no count:\n{output}"))?;
+    Ok(Outcome { requests, rate: requests as f64 / f64::from(seconds), ended_ns: now_ns() })
+}
+
 /// Sends `requests` identical requests over `connections` connections with `hey`; all must be answered with 200.
 pub fn hey(url: &str, requests: u32, connections: u32, keep_alive: bool) -> Result<Outcome> {
     let mut spec = Spec::new("hey")?.args(["-n", &requests.to_string(), "-c", &connections.to_string()]);

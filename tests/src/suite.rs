@@ -3,6 +3,7 @@
 //! A test that cannot run here (not root, a server is not installed) is reported as ignored, with the reason. With
 //! `TRACER_E2E=required`, as `cargo xtask test` sets it after its set-up, it fails instead: there it must run.
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -71,12 +72,10 @@ fn run_one(needs: &[Need], test: Test) -> Result<Completion, Failed> {
     let start = Instant::now();
     match (test.body)() {
         Ok(said) => {
-            let seconds = start.elapsed().as_secs_f64();
-            if said.is_empty() {
-                eprintln!("    {} ({seconds:.1} s)", test.name);
-            } else {
-                eprintln!("    {} ({seconds:.1} s): {said}", test.name);
-            }
+            // On the line that the runner has begun: "test NAME ... (said; 3.1 s) ok".
+            let said = if said.is_empty() { said } else { format!("{said}; ") };
+            print!("({said}{:.1} s) ", start.elapsed().as_secs_f64());
+            let _flushed = std::io::stdout().flush();
             Ok(Completion::Completed)
         }
         Err(error) => Err(format!("{error:#}").into()),
