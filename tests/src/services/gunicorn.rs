@@ -37,6 +37,26 @@ pub fn start_unix(worker: Worker, path: &Path, options: &Options) -> Result<Serv
     Ok(service(process, 0, scratch))
 }
 
+/// Starts another program of `tests/services` with one sync worker.
+pub(super) fn start_program(file: &str, environment: &[(&str, &str)], options: &Options) -> Result<Service> {
+    let port = net::free_port()?;
+    let scratch = Scratch::new()?;
+    scratch.stage(file)?;
+    let access_log = scratch.write("access.log", "")?;
+    let mut spec = Spec::new("gunicorn")?
+        .args(["--bind", &format!("127.0.0.1:{port}"), "--workers", "1"])
+        .args(["--access-logfile", &access_log.to_string_lossy()])
+        .args(["--access-logformat", "%(r)s %(s)s %(D)s"])
+        .arg(format!("{}:application", file.trim_end_matches(".py")))
+        .in_directory(scratch.path());
+    for (key, value) in environment {
+        spec = spec.env(key, *value);
+    }
+    let mut process = options.apply(spec).start(scratch.path())?;
+    net::wait_for_port(port, &mut process)?;
+    Ok(service(process, port, scratch))
+}
+
 fn prepare(worker: Worker, bind: &str, options: &Options) -> Result<(Scratch, Spec)> {
     let scratch = Scratch::new()?;
     scratch.stage("app.py")?;

@@ -10,6 +10,7 @@ pub mod nginx;
 pub mod node;
 pub mod odd;
 pub mod postgres;
+pub mod users;
 
 use std::path::{Path, PathBuf};
 
