@@ -1,1 +1,24 @@
 //! The harness of the end-to-end tests.
+//!
+//! Each file in `tests/e2e` starts real, unmodified servers ([`services`]), records them with the real `tracer`
+//! ([`tracer`]) while a real client loads them ([`load`], [`client`]), and compares the spans ([`span`]) with what
+//! the servers say of themselves: their access logs ([`access_log`], [`compare`]) and their truth files ([`truth`]).
+//!
+//! Nothing here looks at the tracer's inside. What the tests believe comes from the servers, from the load
+//! generators, and from the kernel's list of loaded programs ([`bpf`]).
+
+pub mod access_log;
+pub mod bpf;
+pub mod client;
+pub mod compare;
+pub mod load;
+pub mod net;
+pub mod paths;
+pub mod process;
+pub mod scenario;
+pub mod scratch;
+pub mod services;
+pub mod span;
+pub mod suite;
+pub mod tracer;
+pub mod truth;

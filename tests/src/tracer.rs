@@ -1,0 +1,221 @@
+//! The program under test: started, waited for, stopped, and its three outputs read (spans, ledger, words).
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+
+use crate::paths;
+use crate::process::{Process, Spec};
+use crate::scratch::Scratch;
+use crate::span::Trace;
+
+/// How long attaching may take before a test gives up (the goal is one second).
+const ATTACH: Duration = Duration::from_secs(20);
+/// How long writing the output may take.
+const FINISH: Duration = Duration::from_secs(60);
+
+/// A running `tracer record`.
+#[derive(Debug)]
+pub struct Tracer {
+    process: Process,
+    said: Arc<Mutex<Vec<String>>>,
+    reader: Option<thread::JoinHandle<()>>,
+    scratch: Scratch,
+    output: PathBuf,
+}
+
+/// What it left.
+#[derive(Debug)]
+pub struct Recording {
+    /// The spans.
+    pub trace: Trace,
+    /// The counters.
+    pub ledger: Ledger,
+    /// What it printed to stderr.
+    pub said: String,
+    /// From the signal to the end of the process.
+    pub stopping: Duration,
+    /// The trace file; kept as long as this value.
+    pub output: PathBuf,
+    _scratch: Scratch,
+}
+
+/// The counters of one run, as `--ledger` writes them.
+#[derive(Debug)]
+pub struct Ledger(Value);
+
+impl Ledger {
+    /// A counter's value.
+    pub fn count(&self, name: &str) -> Result<u64> {
+        self.0.get(name).and_then(Value::as_u64).with_context(|| format!("no counter {name} in {}", self.0))
+    }
+
+    /// The whole ledger.
+    pub fn value(&self) -> &Value {
+        &self.0
+    }
+}
+
+/// How a tracer that was not stopped in the usual way ended.
+#[derive(Debug)]
+pub struct End {
+    /// Exit status.
+    pub status: ExitStatus,
+    /// What it printed to stderr.
+    pub said: String,
+}
+
+impl Tracer {
+    /// Starts `tracer record ARGS`, with output and ledger in a directory of its own, and waits until it traces.
+    pub fn record(args: &[&str]) -> Result<Self> {
+        let scratch = Scratch::new()?;
+        let output = scratch.join("traces.json");
+        let mut tracer = Self::start(args, scratch, output)?;
+        tracer.wait_for("tracing ", ATTACH)?;
+        Ok(tracer)
+    }
+
+    /// As [`Tracer::record`], with the output in a place of the test's choice and without waiting.
+    pub fn start(args: &[&str], scratch: Scratch, output: PathBuf) -> Result<Self> {
+        let ledger = scratch.join("ledger.json");
+        // What belongs after `--` must stay last.
+        let split = args.iter().position(|&arg| arg == "--").unwrap_or(args.len());
+        let (options, command) = args.split_at(split);
+        let spec = Spec::new(paths::tracer_binary()?)?
+            .arg("record")
+            .args(options.iter().copied())
+            .args(["-o", &output.to_string_lossy(), "--ledger", &ledger.to_string_lossy()])
+            .args(command.iter().copied());
+        let mut child = spec
+            .command()
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .context("cannot start the tracer")?;
+        let stderr = child.stderr.take().context("the tracer has no stderr")?;
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let reader = thread::spawn({
+            let said = Arc::clone(&said);
+            move || {
+                for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                    said.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+                }
+            }
+        });
+        Ok(Self { process: Process::adopt("tracer", child), said, reader: Some(reader), scratch, output })
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.process.pid()
+    }
+
+    /// What it printed so far.
+    pub fn said(&self) -> String {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).join("\n")
+    }
+
+    /// Waits until a line of its stderr begins with `beginning`.
+    pub fn wait_for(&mut self, beginning: &str, limit: Duration) -> Result<()> {
+        let deadline = Instant::now() + limit;
+        loop {
+            let seen = |line: &String| line.starts_with(beginning);
+            if self.said.lock().unwrap_or_else(PoisonError::into_inner).iter().any(seen) {
+                return Ok(());
+            }
+            if let Some(status) = self.process.ended()? {
+                bail!("the tracer ended with {status} before it said {beginning:?}:\n{}", self.said());
+            }
+            ensure!(
+                Instant::now() < deadline,
+                "the tracer did not say {beginning:?} within {limit:?}:\n{}",
+                self.said()
+            );
+            thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// Stops it as Ctrl-C does and reads what it left. It must exit with 0.
+    pub fn stop(self) -> Result<Recording> {
+        self.stop_with(libc::SIGINT)
+    }
+
+    /// As [`Tracer::stop`], with another signal.
+    pub fn stop_with(self, signal: libc::c_int) -> Result<Recording> {
+        self.process.signal(signal)?;
+        self.finish()
+    }
+
+    /// Waits for its own end (`-d`, a command that ends) and reads what it left.
+    pub fn finish(mut self) -> Result<Recording> {
+        let start = Instant::now();
+        let end = self.end(FINISH)?;
+        let stopping = start.elapsed();
+        ensure!(end.status.success(), "the tracer ended with {}:\n{}", end.status, end.said);
+        let trace = Trace::read(&self.output).with_context(|| format!("the tracer said:\n{}", end.said))?;
+        let ledger = read_json(&self.scratch.join("ledger.json"))?;
+        Ok(Recording {
+            trace,
+            ledger: Ledger(ledger),
+            said: end.said,
+            stopping,
+            output: self.output,
+            _scratch: self.scratch,
+        })
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: libc::c_int) -> Result<()> {
+        self.process.signal(signal)
+    }
+
+    /// Waits until it ends, however it does.
+    pub fn end(&mut self, limit: Duration) -> Result<End> {
+        let status = self.process.wait(limit).with_context(|| format!("it said:\n{}", self.said()))?;
+        if let Some(reader) = self.reader.take() {
+            // A child of `record -- COMMAND` may hold stderr open; what was said by then is all there is to read.
+            let deadline = Instant::now() + Duration::from_secs(1);
+            while !reader.is_finished() && Instant::now() < deadline {
+                thread::sleep(Duration::from_millis(2));
+            }
+        }
+        Ok(End { status, said: self.said() })
+    }
+}
+
+impl Recording {
+    /// Fails if events were lost: then nothing exact can be asked of the spans.
+    pub fn check_nothing_lost(&self) -> Result<()> {
+        let lost = self.ledger.count("events_lost")?;
+        ensure!(lost == 0, "{lost} events were lost; the tracer said:\n{}", self.said);
+        Ok(())
+    }
+}
+
+/// Runs a tracer command to its end, with the given wrapper in front, for tests of refusals.
+pub fn run(wrapper: &[&str], args: &[&str]) -> Result<(ExitStatus, String, String)> {
+    let binary = paths::tracer_binary()?;
+    let mut words: Vec<&str> = wrapper.to_vec();
+    let binary = binary.to_string_lossy();
+    words.push(&binary);
+    words.extend(args);
+    let (program, rest) = words.split_first().context("no command")?;
+    let output = Spec::new(program)?
+        .args(rest.iter().copied())
+        .command()
+        .output()
+        .with_context(|| format!("cannot start {program}"))?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ok((output.status, text(&output.stdout), text(&output.stderr)))
+}
+
+fn read_json(path: &Path) -> Result<Value> {
+    let bytes = std::fs::read(path).with_context(|| format!("no ledger at {}", path.display()))?;
+    serde_json::from_slice(&bytes).with_context(|| format!("{} is not JSON", path.display()))
+}

@@ -1,0 +1,21 @@
+//! What the tests and the demonstration need on this machine, and getting it.
+//!
+//! The lists are in [`needs`]. What is present is left alone; what is missing is named before it is installed.
+//! Nothing is fetched but by the package managers themselves, from wherever they are configured to fetch.
+
+mod debian;
+mod needs;
+mod pypi;
+
+use anyhow::Result;
+
+/// Everything: for `test`, and for `setup` by itself.
+pub fn everything() -> Result<()> {
+    debian::install(&[needs::SERVERS, needs::DATABASE, needs::TOOLS, needs::PYTHON_ENVIRONMENT])?;
+    pypi::install(needs::PYPI)
+}
+
+/// What the demonstration needs.
+pub fn demo() -> Result<()> {
+    debian::install(&[needs::DEMO, needs::DATABASE])
+}

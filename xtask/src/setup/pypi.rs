@@ -1,0 +1,35 @@
+//! Packages of PyPI, through pip, in an environment below cargo's target directory: the system's Python stays as it is.
+
+use anyhow::{Context, Result, bail};
+use std::process::Command;
+
+use tracer_tests::paths;
+
+use super::needs::PyPi;
+use crate::run;
+
+/// Installs what is missing.
+pub fn install(list: &[PyPi]) -> Result<()> {
+    let environment = paths::deps_dir()?.join("venv");
+    let missing: Vec<&str> = list
+        .iter()
+        .filter(|package| !environment.join("bin").join(package.command).is_file())
+        .map(|package| package.requirement)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    run::say(&format!("installing with pip into {}: {}", environment.display(), missing.join(" ")));
+    let pip = environment.join("bin/pip");
+    if !pip.is_file() {
+        let python = paths::find_command("python3").context("python3 is not installed")?;
+        run::check(Command::new(python).args(["-m", "venv"]).arg(&environment))?;
+    }
+    run::check(Command::new(pip).args(["install", "--quiet", "--disable-pip-version-check"]).args(&missing))?;
+    for package in list {
+        if !environment.join("bin").join(package.command).is_file() {
+            bail!("{} is installed, but brought no command {}", package.requirement, package.command);
+        }
+    }
+    Ok(())
+}
