@@ -1,8 +1,10 @@
 //! The project's own commands, `cargo xtask COMMAND`: one module each.
 
 mod demo;
+mod ebpf;
 mod run;
 mod setup;
+mod source_hash;
 mod test;
 
 use std::process::ExitCode;
@@ -22,6 +24,10 @@ struct Cli {
 enum Command {
     /// Install what the tests and the demonstration need (Debian or Ubuntu); says what before it does it
     Setup,
+    /// Build the probes and record what they were built from (installs the compiler on Debian)
+    BuildEbpf,
+    /// Prove that the committed probes come from the committed sources, byte for byte
+    CheckEbpf,
     /// Set up, build, and run all tests: unit, integration, end to end (as root, through sudo)
     Test(test::Options),
     /// Set up, start a real chain of services, trace it, print the waterfall, leave traces.json here
@@ -31,6 +37,8 @@ enum Command {
 fn main() -> ExitCode {
     let result: Result<()> = match Cli::parse().command {
         Command::Setup => setup::everything(),
+        Command::BuildEbpf => ebpf::build(&run::workspace()),
+        Command::CheckEbpf => ebpf::check(&run::workspace()),
         Command::Test(options) => test::run(&options),
         Command::Demo(options) => demo::run(&options),
     };

