@@ -1,5 +1,6 @@
 //! The project's own commands, `cargo xtask COMMAND`: one module each.
 
+mod bench;
 mod demo;
 mod ebpf;
 mod run;
@@ -24,6 +25,8 @@ struct Cli {
 enum Command {
     /// Install what the tests and the demonstration need (Debian or Ubuntu); says what before it does it
     Setup,
+    /// Measure what the tracer costs, as ratios of interleaved runs (needs root, takes a while)
+    Bench(bench::Options),
     /// Build the probes and record what they were built from (installs the compiler on Debian)
     BuildEbpf,
     /// Prove that the committed probes come from the committed sources, byte for byte
@@ -37,6 +40,7 @@ enum Command {
 fn main() -> ExitCode {
     let result: Result<()> = match Cli::parse().command {
         Command::Setup => setup::everything(),
+        Command::Bench(options) => bench::run(&options),
         Command::BuildEbpf => ebpf::build(&run::workspace()),
         Command::CheckEbpf => ebpf::check(&run::workspace()),
         Command::Test(options) => test::run(&options),

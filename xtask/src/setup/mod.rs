@@ -29,3 +29,8 @@ pub fn probes() -> Result<()> {
 pub fn probe_packages() -> Vec<&'static str> {
     needs::PROBES.iter().map(|need| need.package).collect()
 }
+
+/// What the benchmarks need.
+pub fn bench() -> Result<()> {
+    debian::install(&[needs::BENCH])
+}

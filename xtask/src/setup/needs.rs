@@ -77,3 +77,13 @@ pub const PROBES: &[Need] = &[
     Need { sign: Sign::File("/usr/lib/llvm-22/include", "llvm", ""), package: "llvm-22-dev" },
     Need { sign: Sign::File("/usr/include", "zstd", ".h"), package: "libzstd-dev" },
 ];
+
+/// What the benchmarks compare with.
+pub const BENCH: &[Need] = &[
+    command("nginx", "nginx-light"),
+    command("wrk", "wrk"),
+    command("setpriv", "util-linux"),
+    command("strace", "strace"),
+    command("tcpdump", "tcpdump"),
+    command("bpftrace", "bpftrace"),
+];

@@ -1,0 +1,78 @@
+//! `cargo xtask bench`: what the tracer costs the traced, the bystanders, and the host.
+//!
+//! The machine is assumed to be noisy and shared, so nothing is stated as an absolute time: every measured run stands
+//! between two untraced ones, and the median of the ratios is what counts. Nothing here passes or fails.
+
+mod bystander;
+mod contenders;
+mod own;
+mod report;
+mod victim;
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::{run, setup};
+
+/// What to measure.
+#[derive(Args)]
+pub struct Options {
+    /// Measured runs of each contender, each between two untraced ones
+    #[arg(long, default_value_t = 9)]
+    rounds: usize,
+    /// Seconds of each run
+    #[arg(long, default_value_t = 2)]
+    seconds: u32,
+    /// Seconds of the run at a fixed rate that measures the tracer itself
+    #[arg(long, default_value_t = 60)]
+    own_seconds: u64,
+    /// Write the result into docs/benchmarks.md
+    #[arg(long)]
+    write: bool,
+    /// Only these parts: bystander, victim, own (default: all)
+    parts: Vec<String>,
+}
+
+/// Runs the benchmarks; needs root.
+pub fn run(options: &Options) -> Result<()> {
+    setup::bench()?;
+    run::build_tracer()?;
+    if !run::is_root() {
+        run::say("tracing needs root: once more through sudo");
+        let this = std::env::current_exe()?;
+        return run::check(run::as_root(this).args(std::env::args_os().skip(1)));
+    }
+    let wanted = |part: &str| options.parts.is_empty() || options.parts.iter().any(|p| p == part);
+    let mut report = report::Report::new(options.rounds, options.seconds)?;
+    if wanted("bystander") {
+        report.bystander = bystander::measure(options.rounds)?;
+    }
+    if wanted("victim") {
+        report.victim = victim::measure(options.rounds, options.seconds)?;
+    }
+    if wanted("own") {
+        report.own = Some(own::measure(options.own_seconds)?);
+    }
+    print!("{}", report.markdown());
+    if options.write {
+        report.write(&run::workspace().join("docs/benchmarks.md"))?;
+    }
+    Ok(())
+}
+
+/// The middle value; NaN of nothing.
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// Nanoseconds that a process's threads have been running, by the scheduler's account.
+fn cpu_nanos(pid: u32) -> u64 {
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return 0 };
+    tasks
+        .flatten()
+        .filter_map(|task| std::fs::read_to_string(task.path().join("schedstat")).ok())
+        .filter_map(|text| text.split_whitespace().next()?.parse::<u64>().ok())
+        .sum()
+}
