@@ -6,4 +6,5 @@
 
 pub mod event;
 pub mod exchange;
+pub mod service;
 pub mod time;
