@@ -118,10 +118,10 @@ fn by_class(class: &str, class_path: Option<&str>) -> Named {
         return Named::Program(name.to_owned());
     }
     // A launcher of the archive that is its class path.
-    if class.starts_with("org.springframework.boot.loader.") {
-        if let Some(jar) = class_path.filter(|path| !path.contains(':') && path.ends_with(".jar")) {
-            return archive(jar);
-        }
+    if class.starts_with("org.springframework.boot.loader.")
+        && let Some(jar) = class_path.filter(|path| !path.contains(':') && path.ends_with(".jar"))
+    {
+        return archive(jar);
     }
     // `java Server.java` compiles and runs a source file.
     if let Some(source) = class.strip_suffix(".java") {

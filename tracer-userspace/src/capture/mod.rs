@@ -1,0 +1,3 @@
+//! Everything that reads the system: what the kernel and `/proc` tell about this host, its processes and its sockets.
+
+pub mod procfs;
