@@ -1,3 +1,4 @@
 //! Everything that reads the system: what the kernel and `/proc` tell about this host, its processes and its sockets.
 
 pub mod procfs;
+pub mod sockets;

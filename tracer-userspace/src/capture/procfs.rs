@@ -321,4 +321,4 @@ fn split_args(bytes: &[u8]) -> (Vec<String>, bool) {
 
 #[cfg(test)]
 #[path = "procfs/tests.rs"]
-mod tests;
+pub(in crate::capture) mod tests;
