@@ -63,7 +63,7 @@ pub fn owners(proc: &ProcFs, pids: &[u32], limits: &Limits) -> Owners {
                 return owners;
             }
             // One process can hold a million descriptors.
-            if looked % 1024 == 0 && Instant::now() >= deadline {
+            if looked.is_multiple_of(1024) && Instant::now() >= deadline {
                 owners.incomplete = Some(Incomplete::Time);
                 return owners;
             }

@@ -7,9 +7,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::super::procfs::reason_of;
-use super::{
-    Connection, Incomplete, Source, TcpState, TcpTable, UnixSocket, UnixTable, tcp_state, unix_name,
-};
+use super::{Connection, Incomplete, Source, TcpState, TcpTable, UnixSocket, UnixTable, unix_name};
 use crate::service::Reason;
 
 /// Longest line that is read; they have about 150 bytes, with a path at most 108 more.
@@ -69,7 +67,7 @@ fn lines(path: &Path, deadline: Instant, mut each: impl FnMut(&[u8]) -> bool) ->
         if number > 0 && !each(&line) {
             break;
         }
-        if number % LINES_PER_LOOK == 0 && Instant::now() >= deadline {
+        if number.is_multiple_of(LINES_PER_LOOK) && Instant::now() >= deadline {
             return Some(Incomplete::Time);
         }
     }
@@ -131,12 +129,6 @@ fn unix_socket(line: &[u8]) -> Option<UnixSocket> {
     })
 }
 
-/// The states that [`TcpTable::add`] knows, as the file writes them.
-#[cfg(test)]
-pub(super) fn hex_state(listens: bool) -> String {
-    format!("{:02X}", if listens { tcp_state::LISTEN } else { tcp_state::ESTABLISHED })
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
@@ -163,8 +155,7 @@ mod tests {
              1: 0A00000A:D431 0B00000A:0050 {} 00000000:00000000 00:00000000 00000000  1000        0 4712 1 0\n   \
              2: 0100007F:0001 0100007F:0002 06 00000000:00000000 00:00000000 00000000  1000        0 0 1 0\n\
              rubbish\n",
-            hex_state(true),
-            hex_state(false),
+            "0A", "01",
         );
         let six = format!(
             "{HEAD}   0: 00000000000000000000000000000000:0050 00000000000000000000000000000000:0000 0A 0:0 00:0 0 0 0 1 1\n   \
