@@ -7,4 +7,5 @@
 pub mod capture;
 pub mod event;
 pub mod exchange;
+pub mod service;
 pub mod time;

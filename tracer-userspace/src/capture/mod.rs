@@ -5,7 +5,10 @@
 pub mod btf;
 pub mod decode;
 pub mod drain;
+pub mod facts;
 pub mod load;
 pub mod offsets;
 pub mod probes;
+pub mod procfs;
 pub mod selfcheck;
+pub mod sockets;

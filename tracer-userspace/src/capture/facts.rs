@@ -1,0 +1,200 @@
+//! What this host allows: the facts that `tracer doctor` shows, and that decide whether tracing can work at all.
+//!
+//! Each fact is read from the file the kernel gives it in. A fact that cannot be read is unknown, with the reason: it
+//! is shown so, and nothing is concluded from it. What the facts mean stands in [`problems`].
+
+mod problems;
+mod read;
+
+use std::fmt;
+use std::path::PathBuf;
+
+pub use problems::{OLDEST_KERNEL, Problem, Severity};
+
+/// A fact, or why it is not known.
+pub type Fact<T> = Result<T, Unknown>;
+
+/// Why a fact is not known: a sentence's end, such as `/sys/kernel/security/lockdown does not exist`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unknown(pub String);
+
+impl fmt::Display for Unknown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "unknown: {}", self.0)
+    }
+}
+
+/// Where the facts are read.
+#[derive(Clone, Debug)]
+pub struct Roots {
+    /// `/proc`
+    pub proc: PathBuf,
+    /// `/sys`
+    pub sys: PathBuf,
+    /// `/`, for the marks of containers.
+    pub root: PathBuf,
+}
+
+impl Default for Roots {
+    fn default() -> Self {
+        Self { proc: "/proc".into(), sys: "/sys".into(), root: "/".into() }
+    }
+}
+
+/// A kernel's version: the first two or three numbers of its release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct KernelVersion(pub u32, pub u32, pub u32);
+
+impl fmt::Display for KernelVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.0, self.1, self.2)
+    }
+}
+
+/// How far the kernel is closed to root (kernel_lockdown(7)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lockdown {
+    /// Open.
+    None,
+    /// The kernel cannot be changed; it can be read.
+    Integrity,
+    /// It cannot be read either.
+    Confidentiality,
+}
+
+/// What the kernel tells of its types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Btf {
+    /// `/sys/kernel/btf/vmlinux` is there and can be read.
+    Readable {
+        /// Bytes.
+        size: u64,
+    },
+    /// The kernel was built without it.
+    Absent,
+    /// It is there and cannot be read.
+    Denied,
+}
+
+/// A set of capabilities (capabilities(7)), as the bits of `/proc/self/status`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Capabilities(pub u64);
+
+/// A capability that matters here: its bit (include/uapi/linux/capability.h) and what the tracer needs it for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capability {
+    /// The kernel's name.
+    pub name: &'static str,
+    /// The bit.
+    pub bit: u32,
+    /// What fails without it.
+    pub needed_for: &'static str,
+}
+
+impl Capability {
+    /// Reading other users' files in `/proc`.
+    pub const DAC_READ_SEARCH: Self =
+        Self { name: "CAP_DAC_READ_SEARCH", bit: 2, needed_for: "listing other users' open sockets" };
+    /// Not needed for the probes that are used; shown, because network tools are expected to have it.
+    pub const NET_ADMIN: Self =
+        Self { name: "CAP_NET_ADMIN", bit: 12, needed_for: "details of other users' sockets" };
+    /// Reading `/proc/PID/exe`, `environ`, `fd` of other users.
+    pub const SYS_PTRACE: Self = Self {
+        name: "CAP_SYS_PTRACE",
+        bit: 19,
+        needed_for: "naming other users' processes and finding their sockets",
+    };
+    /// All of the below on old kernels, and still instead of them on new ones.
+    pub const SYS_ADMIN: Self = Self { name: "CAP_SYS_ADMIN", bit: 21, needed_for: "loading probes" };
+    /// Raising the limit of locked memory.
+    pub const SYS_RESOURCE: Self = Self {
+        name: "CAP_SYS_RESOURCE",
+        bit: 24,
+        needed_for: "memory for the probes' tables before Linux 5.11",
+    };
+    /// Reading kernel memory and attaching to tracepoints (Linux 5.8).
+    pub const PERFMON: Self = Self { name: "CAP_PERFMON", bit: 38, needed_for: "attaching probes" };
+    /// Loading programs and making maps (Linux 5.8).
+    pub const BPF: Self = Self { name: "CAP_BPF", bit: 39, needed_for: "loading probes" };
+
+    /// All of these.
+    pub const ALL: [Self; 7] = [
+        Self::BPF,
+        Self::PERFMON,
+        Self::SYS_ADMIN,
+        Self::SYS_PTRACE,
+        Self::DAC_READ_SEARCH,
+        Self::SYS_RESOURCE,
+        Self::NET_ADMIN,
+    ];
+}
+
+impl Capabilities {
+    /// Whether a capability is in the set.
+    pub fn has(self, capability: Capability) -> bool {
+        self.0 >> capability.bit & 1 == 1
+    }
+}
+
+/// A limit in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ByteLimit {
+    /// None.
+    Unlimited,
+    /// So many.
+    Bytes(u64),
+}
+
+/// Which control groups are mounted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CgroupVersion {
+    /// Only the old hierarchies.
+    V1,
+    /// The old ones, and the unified one beside them.
+    Hybrid,
+    /// Only the unified one.
+    V2,
+}
+
+/// What is known of this host.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HostFacts {
+    /// `uname -r`.
+    pub release: Fact<String>,
+    /// Its numbers.
+    pub version: Fact<KernelVersion>,
+    /// `uname -m`.
+    pub architecture: Fact<String>,
+    /// Type information.
+    pub btf: Fact<Btf>,
+    /// Lockdown.
+    pub lockdown: Fact<Lockdown>,
+    /// The tracer's effective capabilities.
+    pub capabilities: Fact<Capabilities>,
+    /// The tracer's effective user id.
+    pub uid: Fact<u32>,
+    /// `kernel.unprivileged_bpf_disabled`: 0 no, 1 yes until reboot, 2 yes.
+    pub unprivileged_bpf_disabled: Fact<i64>,
+    /// `net.core.bpf_jit_enable`: 0 interpreted, 1 compiled, 2 compiled with debug output.
+    pub bpf_jit: Fact<i64>,
+    /// `kernel.perf_event_paranoid`: −1 (all) to 3 or 4 (nothing without privilege).
+    pub perf_event_paranoid: Fact<i64>,
+    /// Limit of locked memory (soft).
+    pub memlock: Fact<ByteLimit>,
+    /// The tracer is in the initial pid namespace, whose process ids the kernel reports.
+    pub initial_pid_ns: Fact<bool>,
+    /// The tracer is in the initial user namespace, the only one whose capabilities count for probes.
+    pub initial_user_ns: Fact<bool>,
+    /// The tracer runs in a container, by the marks that Docker and Podman leave.
+    pub in_container: bool,
+    /// `kernel.pid_max`.
+    pub pid_max: Fact<u32>,
+    /// CPUs the kernel has prepared for: what per-CPU tables are sized by.
+    pub cpus_possible: Fact<u32>,
+    /// CPUs that run.
+    pub cpus_online: Fact<u32>,
+    /// Where tracefs is mounted.
+    pub tracefs: Fact<Option<PathBuf>>,
+    /// Control groups.
+    pub cgroups: Fact<CgroupVersion>,
+}
