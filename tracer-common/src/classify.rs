@@ -58,7 +58,8 @@ pub const fn classify(first: u64, len: u32) -> Class {
     if begins(first, b"HTTP/1.") {
         return Class::Http1Response;
     }
-    if begins(first, b"GET ") || begins(first, b"POST ") || begins(first, b"PUT ") || begins(first, b"HEAD ") {
+    if begins(first, b"GET ") || begins(first, b"POST ") || begins(first, b"PUT ") || begins(first, b"HEAD ")
+    {
         return Class::Http1Request;
     }
     if begins(first, b"DELETE ") || begins(first, b"PATCH ") || begins(first, b"OPTIONS ") {
@@ -67,7 +68,11 @@ pub const fn classify(first: u64, len: u32) -> Class {
     if begins(first, b"CONNECT ") || begins(first, b"TRACE ") || begins(first, b"PROPFIND") {
         return Class::Http1Request;
     }
-    if begins(first, b"REPORT ") || begins(first, b"MKCOL ") || begins(first, b"PURGE ") || begins(first, b"LOCK ") {
+    if begins(first, b"REPORT ")
+        || begins(first, b"MKCOL ")
+        || begins(first, b"PURGE ")
+        || begins(first, b"LOCK ")
+    {
         return Class::Http1Request;
     }
     if begins(first, b"PRI * HT") {
@@ -118,8 +123,8 @@ mod tests {
     use super::*;
 
     const METHODS: &[&str] = &[
-        "GET", "POST", "PUT", "HEAD", "DELETE", "PATCH", "OPTIONS", "CONNECT", "TRACE", "PROPFIND", "REPORT", "MKCOL",
-        "PURGE", "LOCK",
+        "GET", "POST", "PUT", "HEAD", "DELETE", "PATCH", "OPTIONS", "CONNECT", "TRACE", "PROPFIND", "REPORT",
+        "MKCOL", "PURGE", "LOCK",
     ];
 
     #[test]
@@ -139,7 +144,10 @@ mod tests {
             let head = format!("{method} /x HTTP/1.1\r\n");
             for cut in 1..head.len() {
                 let class = classify_bytes(&head.as_bytes()[..cut]);
-                assert!(matches!(class, Class::Prefix | Class::Http1Request), "{method} cut at {cut}: {class:?}");
+                assert!(
+                    matches!(class, Class::Prefix | Class::Http1Request),
+                    "{method} cut at {cut}: {class:?}"
+                );
             }
         }
     }

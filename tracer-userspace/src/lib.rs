@@ -4,6 +4,9 @@
 //! `capture` → [`event`] → `stream` → `protocol` → [`exchange`] → `causality` → `trace` → `export` and `report`.
 //! Between `capture` and the sinks nothing reads a clock, starts a thread, or does I/O.
 
+pub mod arena;
+pub mod causality;
 pub mod event;
 pub mod exchange;
 pub mod time;
+pub mod trace;
