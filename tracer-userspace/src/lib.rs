@@ -5,7 +5,10 @@
 //! Between `capture` and the sinks nothing reads a clock, starts a thread, or does I/O.
 
 pub mod capture;
+pub mod arena;
+pub mod causality;
 pub mod event;
 pub mod exchange;
 pub mod service;
 pub mod time;
+pub mod trace;

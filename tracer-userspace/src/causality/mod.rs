@@ -1,0 +1,422 @@
+//! Which incoming request caused which outgoing call, inside one process.
+//!
+//! A machine in the order of time. It is told when a thread reads a request, writes a call, reads a response and
+//! writes one, and answers for each call: this request's, nobody's, or not to be known ([`Verdict`]). Each kind of
+//! evidence has its module: `thread` (and what it remembers for the birth of connections), `process` (do requests
+//! stay on their thread?), `background` (what is called outside requests). `decide` is the one place that weighs them.
+//!
+//! What it cannot see: work that no socket traffic announces (timers, queues, protocols that are not understood). A
+//! loop that starts a call from a timer within a millisecond of a request's own call, having never done so while
+//! idle, gets it wrong.
+
+mod background;
+mod decide;
+mod evidence;
+mod process;
+mod request;
+mod thread;
+
+use rustc_hash::FxHashMap;
+use tracer_common::abi::ConnId;
+
+pub use background::CallKind;
+pub use decide::{Call, Hold, Link, Verdict};
+pub use evidence::{Evidence, EvidenceSet, Reason};
+pub use process::Settled;
+pub use request::Owner;
+
+use crate::arena::{Arena, Key};
+use crate::event::Stamp;
+use crate::time::Nanos;
+use decide::Bench;
+use process::{AGE, Affinity, Process};
+use request::{OpenRequest, Phase};
+use thread::{Context, Thread};
+
+/// Whose a call was found to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Claim {
+    /// This request's.
+    Owner(Owner),
+    /// Not known.
+    #[default]
+    Unknown,
+    /// No request's.
+    Nobody,
+}
+
+/// What must be remembered of a call until it has ended.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CallState {
+    tgid: u32,
+    tid: u32,
+    first: Nanos,
+    claim: Claim,
+    /// Thread that read the response.
+    reader: Option<u32>,
+}
+
+/// Threads remembered; more than this and those that have been idle are forgotten.
+const MAX_THREADS: usize = 1 << 16;
+/// Idle for this long.
+const IDLE: u64 = 10_000_000_000;
+
+/// The machine.
+#[derive(Debug, Default)]
+pub struct Causality {
+    requests: Arena<OpenRequest>,
+    processes: FxHashMap<u32, Process>,
+    threads: FxHashMap<(u32, u32), Thread>,
+    start: Option<Nanos>,
+    /// Calls whose link waits until [`Hold::BeforeCapture`] is over.
+    early: Vec<(Key, u32, u32)>,
+    settled: Vec<Settled>,
+    sweep_at: usize,
+}
+
+impl Causality {
+    /// A process used a connection that was open before the capture began.
+    pub fn was_before_capture(&mut self, tgid: u32, at: Nanos) {
+        self.meet(tgid, at).before_capture = true;
+    }
+
+    /// A thread has read a request.
+    pub fn request_read(&mut self, span: Key, first: Nanos, stamp: Stamp) -> Owner {
+        self.meet_thread(stamp);
+        self.busy(stamp, None);
+        let owner = Owner(self.requests.insert(OpenRequest {
+            span,
+            tgid: stamp.tgid,
+            tid: stamp.tid,
+            start: first,
+            outstanding: 0,
+            calls: 0,
+            answering: false,
+        }));
+        self.moved(owner, stamp.tgid, stamp.tid, None, Some(Phase::Runnable));
+        if let Some(process) = self.processes.get_mut(&stamp.tgid) {
+            process.served = true;
+        }
+        if let Some(thread) = self.threads.get_mut(&(stamp.tgid, stamp.tid)) {
+            thread.context = Context::Request { owner, continued: None, touched: stamp.at };
+            thread.remember(stamp.at, &self.requests);
+        }
+        owner
+    }
+
+    /// A thread has written a call: whose is it?
+    pub fn call_written(&mut self, call: &Call) -> (Verdict, CallState) {
+        let stamp = call.stamp;
+        self.meet_thread(stamp);
+        self.busy(stamp, None);
+        let mut state = CallState {
+            tgid: stamp.tgid,
+            tid: stamp.tid,
+            first: call.first,
+            claim: Claim::Unknown,
+            reader: None,
+        };
+        let start = self.start.unwrap_or(stamp.at);
+        let (Some(process), Some(thread)) =
+            (self.processes.get(&stamp.tgid), self.threads.get(&(stamp.tgid, stamp.tid)))
+        else {
+            return (Verdict::Nobody, state);
+        };
+        let verdict = Bench { requests: &self.requests, process, thread, start }.decide(call);
+        match &verdict {
+            Verdict::Link(link) => {
+                state.claim = Claim::Owner(link.owner);
+                self.made(call, *link);
+            }
+            Verdict::Nobody => {
+                state.claim = Claim::Nobody;
+                self.made_by_nobody(call);
+            }
+            Verdict::Wait { .. } | Verdict::Unknown(_) => {}
+        }
+        if let Some(thread) = self.threads.get_mut(&(stamp.tgid, stamp.tid)) {
+            thread.remember(stamp.at, &self.requests);
+        }
+        (verdict, state)
+    }
+
+    fn made(&mut self, call: &Call, link: Link) {
+        let concurrent = self.requests.get(link.owner.0).is_some_and(|request| request.outstanding > 0);
+        self.change(link.owner, |request| {
+            request.outstanding += 1;
+            request.calls = request.calls.saturating_add(1);
+        });
+        if let Some(process) = self.processes.get_mut(&call.stamp.tgid) {
+            process.fans_out |= concurrent;
+            process.linked();
+            if link.hold == Hold::Affinity {
+                process.held.push(call.span);
+            }
+        }
+        if link.hold == Hold::BeforeCapture {
+            self.early.push((call.span, call.stamp.tgid, call.stamp.tid));
+        }
+        if let Some(Thread { context: Context::Request { owner, touched, .. }, .. }) =
+            self.threads.get_mut(&(call.stamp.tgid, call.stamp.tid))
+            && *owner == link.owner
+        {
+            *touched = call.stamp.at;
+        }
+    }
+
+    fn made_by_nobody(&mut self, call: &Call) {
+        let Some(process) = self.processes.get_mut(&call.stamp.tgid) else { return };
+        if !process.is_grown(call.stamp.at) {
+            return;
+        }
+        let partner =
+            call.partner.and_then(|owner| self.requests.get(owner.0)).filter(|p| p.tgid == call.stamp.tgid);
+        let others = process.open.count().saturating_sub(u32::from(partner.is_some()));
+        if others == 0 {
+            if process.served {
+                process.background.sighted(call.kind, call.stamp.tid);
+            }
+            return;
+        }
+        let known = process.background.on_thread(call.kind, call.stamp.tid);
+        if process.runnable.count() > 0 && !call.mn_runtime && !known {
+            process.strayed();
+            process.settle(&mut self.settled);
+        }
+    }
+
+    /// A thread does something: if it waits for another call than `read`, it is a loop.
+    fn busy(&mut self, stamp: Stamp, read: Option<Owner>) {
+        let Some(thread) = self.threads.get(&(stamp.tgid, stamp.tid)) else { return };
+        if thread.waits(&self.requests).is_some_and(|owner| Some(owner) != read)
+            && let Some(process) = self.processes.get_mut(&stamp.tgid)
+        {
+            process.has_loop();
+            process.settle(&mut self.settled);
+        }
+    }
+
+    /// The response to a call began to be read.
+    pub fn response_read(&mut self, call: &mut CallState, conn: ConnId, stamp: Stamp) {
+        if stamp.tgid != call.tgid {
+            return;
+        }
+        self.meet_thread(stamp);
+        self.busy(
+            stamp,
+            match call.claim {
+                Claim::Owner(owner) => Some(owner),
+                Claim::Unknown | Claim::Nobody => None,
+            },
+        );
+        call.reader = Some(stamp.tid);
+        if stamp.tid != call.tid {
+            self.break_affinity(stamp.tgid);
+        }
+        self.activate(call, conn, stamp.tid, stamp.at);
+    }
+
+    /// A call is over. `complete`: its last byte was read at this time. `overran`: its request had ended clearly
+    /// before.
+    pub fn call_ended(&mut self, call: &CallState, conn: ConnId, at: Nanos, complete: bool, overran: bool) {
+        if let Claim::Owner(owner) = call.claim {
+            self.change(owner, |request| request.outstanding = request.outstanding.saturating_sub(1));
+        }
+        if overran && let Some(process) = self.processes.get_mut(&call.tgid) {
+            process.overran();
+            process.settle(&mut self.settled);
+        }
+        if complete && let Some(tid) = call.reader {
+            self.activate(call, conn, tid, at);
+        }
+    }
+
+    fn activate(&mut self, call: &CallState, conn: ConnId, tid: u32, at: Nanos) {
+        let Some(thread) = self.threads.get_mut(&(call.tgid, tid)) else { return };
+        thread.context = match call.claim {
+            Claim::Owner(owner) if self.requests.get(owner.0).is_some() => {
+                Context::Request { owner, continued: Some(conn), touched: at }
+            }
+            Claim::Owner(_) => Context::Ended,
+            Claim::Unknown => Context::Unknown { since: call.first },
+            Claim::Nobody => Context::Outside,
+        };
+        thread.remember(at, &self.requests);
+    }
+
+    /// The response to a request began to be written.
+    pub fn response_written(&mut self, owner: Owner, stamp: Stamp) {
+        let Some(request) = self.requests.get(owner.0) else { return };
+        let (tgid, tid, calls) = (request.tgid, request.tid, request.calls > 0);
+        self.change(owner, |request| request.answering = true);
+        if (stamp.tgid, stamp.tid) != (tgid, tid) {
+            // Tgid 0 is interrupt context: nobody's thread.
+            if stamp.tgid != 0 {
+                self.break_affinity(tgid);
+            }
+            return;
+        }
+        self.meet_thread(stamp);
+        if let Some(process) = self.processes.get_mut(&tgid) {
+            process.stayed(calls, stamp.at);
+            process.settle(&mut self.settled);
+        }
+        if let Some(thread) = self.threads.get_mut(&(tgid, tid)) {
+            thread.remember(stamp.at, &self.requests);
+        }
+    }
+
+    /// A request is over and owns nothing from now on.
+    pub fn request_ended(&mut self, owner: Owner, at: Nanos) {
+        let Some(request) = self.requests.get(owner.0) else { return };
+        let (tgid, tid, phase) = (request.tgid, request.tid, request.phase());
+        self.moved(owner, tgid, tid, Some(phase), None);
+        self.requests.remove(owner.0);
+        if let Some(process) = self.processes.get_mut(&tgid) {
+            process.last_end = process.last_end.max(at);
+            if process.exited && process.open.count() == 0 {
+                self.processes.remove(&tgid);
+            }
+        }
+        if let Some(thread) = self.threads.get_mut(&(tgid, tid)) {
+            // The unknown work that the thread is doing may have been this request's: its work after its end.
+            if matches!(thread.context, Context::Unknown { .. }) {
+                thread.context = Context::Ended;
+            }
+            thread.remember(at, &self.requests);
+        }
+    }
+
+    /// Evidence of kind *birth*: the request a thread worked on, beyond doubt, when it called `connect`. The first
+    /// call on that connection is that request's, however many others the thread has turned to since.
+    pub fn birth_owner(&self, birth: Stamp) -> Option<Owner> {
+        if self.processes.get(&birth.tgid)?.affinity == Affinity::Broken {
+            return None;
+        }
+        let state = self.threads.get(&(birth.tgid, birth.tid))?.state_at(birth.at)?;
+        let opinion = state.opinion(birth.at);
+        opinion.only.filter(|owner| {
+            !opinion.stranger && state.answering() == 0 && self.requests.get(owner.0).is_some()
+        })
+    }
+
+    /// Whether a link of this process that is decided late may be told: `None` means when the process is believed.
+    pub fn admit(&mut self, tgid: u32, call: Key, hold: Hold) -> Option<bool> {
+        if hold == Hold::No {
+            return Some(true);
+        }
+        let Some(process) = self.processes.get_mut(&tgid) else { return Some(true) };
+        match process.affinity {
+            Affinity::Proven => Some(true),
+            Affinity::Broken => Some(false),
+            Affinity::Unproven(_) if process.tids.len() == 1 => Some(true),
+            Affinity::Unproven(_) => {
+                process.held.push(call);
+                None
+            }
+        }
+    }
+
+    /// A process ended: nothing more can speak against its links.
+    pub fn process_exit(&mut self, tgid: u32) {
+        let Some(process) = self.processes.get_mut(&tgid) else { return };
+        process.close();
+        process.settle(&mut self.settled);
+        // Requests that are still open keep their process and thread until they end.
+        process.exited = true;
+        let tids = std::mem::take(&mut process.tids);
+        if process.open.count() == 0 {
+            self.processes.remove(&tgid);
+        }
+        for tid in tids {
+            if self.threads.get(&(tgid, tid)).is_some_and(|thread| thread.open.count() == 0) {
+                self.threads.remove(&(tgid, tid));
+            }
+        }
+    }
+
+    /// Links that were held back and are settled by what was told since the last time, in the order of their calls.
+    pub fn take_settled(&mut self, now: Nanos) -> Vec<Settled> {
+        if !self.early.is_empty() && self.start.is_some_and(|start| now.since(start) >= AGE) {
+            self.settle_early();
+        }
+        std::mem::take(&mut self.settled)
+    }
+
+    /// The capture is over: what is held back stands where nothing spoke against it.
+    pub fn finish(&mut self) -> Vec<Settled> {
+        self.settle_early();
+        for process in self.processes.values_mut() {
+            process.close();
+            process.settle(&mut self.settled);
+        }
+        // The map's order must not show.
+        self.settled.sort_by_key(|settled| settled.call);
+        std::mem::take(&mut self.settled)
+    }
+
+    fn settle_early(&mut self) {
+        for (call, tgid, tid) in std::mem::take(&mut self.early) {
+            let looped = self.threads.get(&(tgid, tid)).is_some_and(|thread| thread.multi);
+            let verdict = if looped { Some(false) } else { self.admit(tgid, call, Hold::BeforeCapture) };
+            self.settled.extend(verdict.map(|accepted| Settled { call, accepted }));
+        }
+    }
+
+    fn break_affinity(&mut self, tgid: u32) {
+        if let Some(process) = self.processes.get_mut(&tgid) {
+            process.affinity = Affinity::Broken;
+            process.settle(&mut self.settled);
+        }
+    }
+
+    /// Changes a request and moves it between the sets that hold it.
+    fn change(&mut self, owner: Owner, change: impl FnOnce(&mut OpenRequest)) {
+        let Some(request) = self.requests.get_mut(owner.0) else { return };
+        let before = request.phase();
+        change(request);
+        let (tgid, tid, after) = (request.tgid, request.tid, request.phase());
+        self.moved(owner, tgid, tid, Some(before), Some(after));
+    }
+
+    fn moved(&mut self, owner: Owner, tgid: u32, tid: u32, from: Option<Phase>, to: Option<Phase>) {
+        if from == to {
+            return;
+        }
+        if let Some(thread) = self.threads.get_mut(&(tgid, tid)) {
+            thread.moved(owner, from, to);
+        }
+        if let Some(process) = self.processes.get_mut(&tgid) {
+            process.moved(owner, from, to);
+        }
+    }
+
+    fn meet(&mut self, tgid: u32, at: Nanos) -> &mut Process {
+        self.start.get_or_insert(at);
+        self.processes.entry(tgid).or_insert_with(|| Process::new(at))
+    }
+
+    fn meet_thread(&mut self, stamp: Stamp) {
+        self.sweep(stamp.at);
+        let new = !self.threads.contains_key(&(stamp.tgid, stamp.tid));
+        let process = self.meet(stamp.tgid, stamp.at);
+        if new {
+            process.tids.push(stamp.tid);
+            self.threads.insert((stamp.tgid, stamp.tid), Thread::default());
+        }
+    }
+
+    /// Forgets idle threads and processes when there are too many: their exits may have been lost.
+    fn sweep(&mut self, now: Nanos) {
+        if self.threads.len() < self.sweep_at.max(MAX_THREADS) {
+            return;
+        }
+        self.threads.retain(|_, thread| thread.open.count() > 0 || now.since(thread.active) < IDLE);
+        let threads = &self.threads;
+        self.processes.retain(|tgid, process| {
+            process.tids.retain(|tid| threads.contains_key(&(*tgid, *tid)));
+            !process.tids.is_empty() || process.open.count() > 0 || !process.held.is_empty()
+        });
+        self.sweep_at = 2 * self.threads.len();
+    }
+}

@@ -1,0 +1,157 @@
+//! What is known of connections, and which two ends belong together.
+//!
+//! Both ends of a TCP connection have the same two addresses, and both ends of a unix socket know each other's
+//! `struct sock`. What they share is a *flow*; it gets a number, so that the join of requests compares two integers.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+use tracer_common::abi::ConnId;
+
+use super::record::Peer;
+use crate::causality::Owner;
+use crate::event::{Endpoints, Open, Role};
+use crate::time::Nanos;
+
+/// A closed connection is remembered this long, since what was read last may be told after the close.
+const LINGER: u64 = 2_000_000_000;
+
+/// What both ends have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Ends {
+    /// The two addresses, the smaller first. Loopback addresses mean something else in each network namespace, so
+    /// it is part of their name; for all others it is 0, because the two ends may be in different ones.
+    Inet { low: (IpAddr, u16), high: (IpAddr, u16), netns: u32 },
+    /// The two `struct sock`s, the smaller first.
+    Unix { low: u64, high: u64 },
+}
+
+impl Ends {
+    fn of(open: &Open) -> Option<Ends> {
+        match open.endpoints {
+            Endpoints::Inet { local, local_port, remote, remote_port } => {
+                let (one, other) = ((local.to_canonical(), local_port), (remote.to_canonical(), remote_port));
+                let loopback = one.0.is_loopback() && other.0.is_loopback();
+                let netns = if loopback { open.netns } else { 0 };
+                Some(Ends::Inet { low: one.min(other), high: one.max(other), netns })
+            }
+            Endpoints::Unix { peer: 0 } => None,
+            Endpoints::Unix { peer } => {
+                Some(Ends::Unix { low: peer.min(open.conn.sk), high: peer.max(open.conn.sk) })
+            }
+        }
+    }
+}
+
+/// One end of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Conn {
+    /// Number of the flow.
+    pub flow: Option<u32>,
+    /// The other end.
+    pub peer: Peer,
+    /// A unix socket that was open before the capture: the two ends may count from different bytes.
+    pub shifted: bool,
+    /// The request it was opened for.
+    pub born_for: Option<Owner>,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Flow {
+    number: u32,
+    ends: u32,
+}
+
+/// All connections.
+#[derive(Debug, Default)]
+pub(super) struct Conns {
+    conns: FxHashMap<ConnId, (Conn, Option<Ends>)>,
+    flows: FxHashMap<Ends, Flow>,
+    /// Flows of which both ends are known, by number.
+    both: FxHashSet<u32>,
+    numbers: u32,
+    order: VecDeque<ConnId>,
+    closing: VecDeque<(Nanos, ConnId)>,
+}
+
+impl Conns {
+    /// A connection is new.
+    pub fn open(&mut self, open: &Open, born_for: Option<Owner>, limit: usize) {
+        let ends = Ends::of(open);
+        let flow = ends.map(|ends| {
+            let numbers = &mut self.numbers;
+            let flow = self.flows.entry(ends).or_insert_with(|| {
+                *numbers = numbers.wrapping_add(1);
+                Flow { number: *numbers, ends: 0 }
+            });
+            flow.ends += 1;
+            if flow.ends > 1 {
+                self.both.insert(flow.number);
+            }
+            flow.number
+        });
+        let (peer, unix) = match open.endpoints {
+            Endpoints::Inet { remote, remote_port, .. } => {
+                (Peer::Inet(remote.to_canonical(), remote_port), false)
+            }
+            Endpoints::Unix { .. } => (Peer::Unix, true),
+        };
+        let conn = Conn { flow, peer, shifted: unix && open.role == Role::Unseen, born_for, closed: false };
+        if let Some((_, Some(old))) = self.conns.insert(open.conn, (conn, ends)) {
+            self.leave(old);
+        }
+        self.order.push_back(open.conn);
+        while self.conns.len() > limit {
+            let Some(oldest) = self.order.pop_front() else { break };
+            self.forget(oldest);
+        }
+        if self.order.len() > 2 * self.conns.len() + 1024 {
+            let conns = &self.conns;
+            self.order.retain(|conn| conns.contains_key(conn));
+        }
+    }
+
+    /// A connection.
+    pub fn get(&self, conn: ConnId) -> Option<&Conn> {
+        self.conns.get(&conn).map(|(conn, _)| conn)
+    }
+
+    /// Whether both ends of a flow are on this host and observed.
+    pub fn sees_both(&self, flow: u32) -> bool {
+        self.both.contains(&flow)
+    }
+
+    /// A connection ended.
+    pub fn close(&mut self, conn: ConnId, at: Nanos) {
+        if let Some((known, _)) = self.conns.get_mut(&conn)
+            && !std::mem::replace(&mut known.closed, true)
+        {
+            self.closing.push_back((at, conn));
+        }
+    }
+
+    /// Forgets what ended long ago.
+    pub fn advance(&mut self, now: Nanos) {
+        while let Some((_, conn)) = self.closing.pop_front_if(|(at, _)| now.since(*at) >= LINGER) {
+            self.forget(conn);
+        }
+    }
+
+    fn forget(&mut self, conn: ConnId) {
+        if let Some((_, Some(ends))) = self.conns.remove(&conn) {
+            self.leave(ends);
+        }
+    }
+
+    fn leave(&mut self, ends: Ends) {
+        if let Some(flow) = self.flows.get_mut(&ends) {
+            flow.ends = flow.ends.saturating_sub(1);
+            if flow.ends == 0 {
+                self.both.remove(&flow.number);
+                self.flows.remove(&ends);
+            }
+        }
+    }
+}

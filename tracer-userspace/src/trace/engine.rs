@@ -1,0 +1,444 @@
+//! The streaming engine: steps in, spans out.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, VecDeque};
+use std::sync::Arc;
+
+use rustc_hash::FxHashMap;
+use tracer_common::abi::ConnId;
+
+use super::conn::Conns;
+use super::forest::Forest;
+use super::join::{InOrder, Joins, Place};
+use super::record::{Ended, JoinState, Peer, Record, Response};
+use super::reorder::{Item, Reorder};
+use super::{Services, Span, Stats, assemble};
+use crate::arena::Key;
+use crate::causality::{Call, CallKind, CallState, Causality, EvidenceSet, Owner};
+use crate::event::{Open, Role, Stamp};
+use crate::exchange::{ExchangeId, Outcome, RequestHead, Side, Step};
+use crate::time::{ClockAnchor, Nanos};
+
+/// What the engine may keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Undecided spans (about 600 bytes each). Beyond it the oldest traces are given out with what is known.
+    pub max_spans: usize,
+    /// Connections (about 300 bytes each). Beyond it the oldest are forgotten: what they carry next is not joined.
+    pub max_conns: usize,
+    /// How long a server request waits for its client when both ends of the connection are observed, ns.
+    pub join_grace: u64,
+    /// The same when the other end was not seen so far, ns.
+    pub join_grace_unseen: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            max_spans: 50_000,
+            max_conns: 50_000,
+            join_grace: 1_000_000_000,
+            join_grace_unseen: 100_000_000,
+        }
+    }
+}
+
+/// What is left of an exchange whose span was given out before its end.
+#[derive(Debug)]
+enum Evicted {
+    Server(Owner),
+    Client(CallState),
+}
+
+/// A call that ends this much after its request overran it.
+const OVERRUN: u64 = 1_000_000;
+/// Steps that came before the request they belong to.
+const MAX_EARLY: usize = 1024;
+
+/// The engine.
+#[derive(Debug)]
+pub struct Engine {
+    pub(super) limits: Limits,
+    clock: ClockAnchor,
+    reorder: Reorder,
+    pub(super) conns: Conns,
+    pub(super) joins: Joins,
+    pub(super) in_order: InOrder,
+    pub(super) forest: Forest,
+    pub(super) causality: Causality,
+    pub(super) stats: Stats,
+    names: FxHashMap<u32, Arc<str>>,
+    ids: FxHashMap<ExchangeId, Key>,
+    /// All records in the order in which they came; some are gone.
+    order: VecDeque<Key>,
+    pub(super) timers: BinaryHeap<Reverse<(Nanos, Key)>>,
+    evicted: FxHashMap<ExchangeId, Evicted>,
+    early: FxHashMap<ExchangeId, Vec<(Nanos, Step)>>,
+    watermark: Nanos,
+}
+
+impl Engine {
+    /// An engine that turns kernel times into times of day by `clock`.
+    pub fn new(limits: Limits, clock: ClockAnchor) -> Engine {
+        Engine {
+            limits,
+            clock,
+            reorder: Reorder::default(),
+            conns: Conns::default(),
+            joins: Joins::default(),
+            in_order: InOrder::default(),
+            forest: Forest::default(),
+            causality: Causality::default(),
+            stats: Stats::default(),
+            names: FxHashMap::default(),
+            ids: FxHashMap::default(),
+            order: VecDeque::new(),
+            timers: BinaryHeap::new(),
+            evicted: FxHashMap::default(),
+            early: FxHashMap::default(),
+            watermark: Nanos(0),
+        }
+    }
+
+    /// A connection is new.
+    pub fn open(&mut self, open: &Open) {
+        self.reorder.push(open.stamp.at, Item::Open(Box::new(open.clone())));
+    }
+
+    /// A step of an exchange.
+    pub fn step(&mut self, step: Step) {
+        let at = match &step {
+            Step::Request { stamp, .. } | Step::Response { stamp, .. } => stamp.at,
+            Step::End { end, .. } => *end,
+        };
+        // An end is often told later than it was: when the next message shows that the last one is over.
+        self.stats.late_steps += u64::from(at < self.watermark && !matches!(step, Step::End { .. }));
+        self.reorder.push(at, Item::Step(step));
+    }
+
+    /// A connection ended.
+    pub fn close(&mut self, conn: ConnId, at: Nanos) {
+        self.reorder.push(at, Item::Close(conn));
+    }
+
+    /// A process ended.
+    pub fn process_exit(&mut self, tgid: u32, at: Nanos) {
+        self.reorder.push(at, Item::Exit(tgid));
+    }
+
+    /// What was counted so far.
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// How many spans are undecided.
+    pub fn undecided(&self) -> usize {
+        self.forest.len()
+    }
+
+    /// Nothing older than `watermark` will come any more (ends excepted): decides what can be decided.
+    pub fn advance(&mut self, watermark: Nanos, services: &dyn Services, out: &mut impl FnMut(Span)) {
+        for (at, item) in self.reorder.take(watermark) {
+            self.handle(at, item, services);
+            self.tick(at, out);
+        }
+        self.watermark = self.watermark.max(watermark);
+        if watermark < Nanos(u64::MAX) {
+            self.tick(watermark, out);
+            self.conns.advance(watermark);
+        }
+    }
+
+    /// The capture is over: gives out everything. Exchanges that have not ended are told as far as they went.
+    pub fn finish(&mut self, services: &dyn Services, out: &mut impl FnMut(Span)) {
+        self.advance(Nanos(u64::MAX), services, out);
+        for settled in self.causality.finish() {
+            self.settle(settled);
+        }
+        let order = std::mem::take(&mut self.order);
+        for key in &order {
+            self.answer_at_last(*key);
+        }
+        for settled in self.causality.finish() {
+            self.settle(settled);
+        }
+        self.give_ready(out);
+        for key in order {
+            if let Some(root) = self.forest.root(key) {
+                self.give(root, out);
+            }
+        }
+    }
+
+    /// After each item: timers, links that were settled, trees that became ready, the limit.
+    fn tick(&mut self, now: Nanos, out: &mut impl FnMut(Span)) {
+        while self.timers.peek().is_some_and(|Reverse((at, _))| *at <= now) {
+            if let Some(Reverse((_, key))) = self.timers.pop() {
+                self.timer(key, now);
+            }
+        }
+        for settled in self.causality.take_settled(now) {
+            self.settle(settled);
+        }
+        self.give_ready(out);
+        while self.forest.len() > self.limits.max_spans {
+            let Some(key) = self.order.pop_front() else { break };
+            if let Some(root) = self.forest.root(key) {
+                self.force(root, out);
+            }
+        }
+        if self.order.len() > 2 * self.forest.len() + 1024 {
+            let forest = &self.forest;
+            self.order.retain(|key| forest.get(*key).is_some());
+        }
+    }
+
+    fn give_ready(&mut self, out: &mut impl FnMut(Span)) {
+        while let Some(root) = self.forest.next_ready() {
+            self.give(root, out);
+        }
+    }
+
+    fn force(&mut self, root: Key, out: &mut impl FnMut(Span)) {
+        let before = self.stats.spans;
+        self.give(root, out);
+        self.stats.forced += self.stats.spans - before;
+    }
+
+    fn give(&mut self, root: Key, out: &mut impl FnMut(Span)) {
+        let mut leaves = self.forest.take(root);
+        self.stats.traces += u64::from(!leaves.is_empty());
+        self.stats.spans += leaves.len() as u64;
+        for leaf in &mut leaves {
+            let record = &mut leaf.record;
+            self.ids.remove(&record.id);
+            if let Some(flow) = record.flow {
+                if !record.join.shifted {
+                    self.joins.leave(Place::Exact { flow, seq: record.seq });
+                }
+                if record.join.queued {
+                    self.in_order.leave(flow, record.id);
+                }
+            }
+            if let (true, Some(response)) = (record.join.translated, record.response) {
+                self.joins.leave(Place::Translated { request: record.seq, response: response.seq });
+            }
+            if record.question.take().is_some() {
+                record.reason = Some(crate::causality::Reason::Limit);
+                self.stats.undecided += 1;
+            }
+            if record.end.is_none() && self.evicted.len() < self.limits.max_spans {
+                let left = match record.owner {
+                    Some(owner) => Evicted::Server(owner),
+                    None => Evicted::Client(record.call),
+                };
+                self.evicted.insert(record.id, left);
+            }
+        }
+        let stats = &mut self.stats;
+        assemble::spans(leaves, &self.clock, &mut |span| {
+            match span.tags.kind {
+                Side::Server => stats.servers += 1,
+                Side::Client => stats.clients += 1,
+            }
+            out(span);
+        });
+    }
+
+    fn handle(&mut self, at: Nanos, item: Item, services: &dyn Services) {
+        match item {
+            Item::Open(open) => self.opened(&open),
+            Item::Close(conn) => self.conns.close(conn, at),
+            Item::Exit(tgid) => {
+                self.causality.process_exit(tgid);
+                self.names.remove(&tgid);
+            }
+            Item::Step(step) => self.handle_step(at, step, services),
+        }
+    }
+
+    fn opened(&mut self, open: &Open) {
+        if open.role == Role::Unseen {
+            self.causality.was_before_capture(open.stamp.tgid, open.stamp.at);
+        }
+        let born_for = open.birth.and_then(|birth| self.causality.birth_owner(birth));
+        self.conns.open(open, born_for, self.limits.max_conns);
+    }
+
+    fn handle_step(&mut self, at: Nanos, step: Step, services: &dyn Services) {
+        let id = step.id();
+        match step {
+            Step::Request { id, side, first, stamp, seq, head } => {
+                self.request(id, side, first, stamp, seq, head, services);
+                for (at, step) in self.early.remove(&id).unwrap_or_default() {
+                    self.handle_step(at, step, services);
+                }
+            }
+            later => match self.ids.get(&id).copied() {
+                Some(key) => self.later(key, later),
+                None => self.later_without_record(at, id, later),
+            },
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the fields of one step, and the services")]
+    fn request(
+        &mut self,
+        id: ExchangeId,
+        side: Side,
+        first: Nanos,
+        stamp: Stamp,
+        seq: u32,
+        head: RequestHead,
+        services: &dyn Services,
+    ) {
+        let conn = self.conns.get(id.conn).copied();
+        let flow = conn.and_then(|conn| conn.flow);
+        let kind = CallKind::new(destination(conn.map(|conn| conn.peer)), &head.method, &head.target);
+        let service = self.service(stamp.tgid, stamp.at, services);
+        let key = self.forest.plant(Record {
+            id,
+            side,
+            first,
+            stamp,
+            seq,
+            head,
+            service,
+            peer: conn.map(|conn| conn.peer).unwrap_or_default(),
+            flow,
+            response: None,
+            end: None,
+            partner: None,
+            join: JoinState { shifted: conn.is_some_and(|conn| conn.shifted), ..JoinState::default() },
+            owner: None,
+            call: CallState::default(),
+            evidence: EvidenceSet::default(),
+            reason: None,
+            question: None,
+            waiters: Vec::new(),
+            node: super::forest::Node::default(),
+        });
+        self.stats.peak = self.stats.peak.max(self.forest.len() as u64);
+        self.ids.insert(id, key);
+        self.order.push_back(key);
+        match side {
+            Side::Server => {
+                let owner = self.causality.request_read(key, first, stamp);
+                if let Some(record) = self.forest.get_mut(key) {
+                    record.owner = Some(owner);
+                }
+                self.meet_at_request(key);
+                self.wait_for_partner(key, first);
+            }
+            Side::Client => {
+                self.meet_at_request(key);
+                let partner = self.forest.get(key).and_then(|record| record.partner);
+                let (verdict, state) = self.causality.call_written(&Call {
+                    span: key,
+                    first,
+                    stamp,
+                    conn: id.conn,
+                    kind,
+                    birth: conn.and_then(|conn| conn.born_for).filter(|_| id.number == 0),
+                    partner: partner.and_then(|key| self.forest.get(key)).and_then(|record| record.owner),
+                    mn_runtime: services.is_mn_runtime(stamp.tgid),
+                });
+                if let Some(record) = self.forest.get_mut(key) {
+                    record.call = state;
+                }
+                self.judge(key, verdict);
+            }
+        }
+    }
+
+    fn later(&mut self, key: Key, step: Step) {
+        let Some(record) = self.forest.get_mut(key) else { return };
+        match step {
+            Step::Request { .. } => self.stats.stray_steps += 1,
+            Step::Response { stamp, seq, head, id } => {
+                record.response =
+                    Some(Response { at: stamp.at, seq, status: head.status, truncated: head.truncated });
+                match record.owner {
+                    Some(owner) => self.causality.response_written(owner, stamp),
+                    None => self.causality.response_read(&mut record.call, id.conn, stamp),
+                }
+                self.meet_at_response(key, stamp.at);
+            }
+            Step::End { id, request_end: _, end, request_bytes, response_bytes, outcome } => {
+                if record.end.is_some() {
+                    self.stats.stray_steps += 1;
+                    return;
+                }
+                record.end = Some(Ended { end, request_bytes, response_bytes, outcome });
+                match record.owner {
+                    Some(owner) => {
+                        self.causality.request_ended(owner, end);
+                        let waiters = std::mem::take(&mut record.waiters);
+                        self.answer_waiters(waiters);
+                    }
+                    None => {
+                        let complete = outcome == Outcome::Complete && record.response.is_some();
+                        let (call, parent) = (record.call, record.node.parent());
+                        let overran = complete
+                            && parent
+                                .and_then(|parent| self.forest.get(parent)?.end)
+                                .is_some_and(|parent| end.since(parent.end) > OVERRUN);
+                        self.causality.call_ended(&call, id.conn, end, complete, overran);
+                    }
+                }
+                self.forest.release(key);
+            }
+        }
+    }
+
+    /// A step whose record was given out early, or has not come yet.
+    fn later_without_record(&mut self, at: Nanos, id: ExchangeId, step: Step) {
+        match (self.evicted.get_mut(&id), step) {
+            (Some(Evicted::Server(owner)), Step::Response { stamp, .. }) => {
+                self.causality.response_written(*owner, stamp);
+            }
+            (Some(Evicted::Client(call)), Step::Response { stamp, .. }) => {
+                self.causality.response_read(call, id.conn, stamp);
+            }
+            (Some(_), Step::End { end, .. }) => match self.evicted.remove(&id) {
+                Some(Evicted::Server(owner)) => self.causality.request_ended(owner, end),
+                Some(Evicted::Client(call)) => self.causality.call_ended(&call, id.conn, end, false, false),
+                None => {}
+            },
+            (Some(_), Step::Request { .. }) => self.stats.stray_steps += 1,
+            // The send hook fires after the copy: with two threads on one connection, the response can be read
+            // before the request's stamp.
+            (None, step) if self.early.len() < MAX_EARLY => {
+                self.early.entry(id).or_default().push((at, step));
+            }
+            (None, _) => self.stats.stray_steps += 1,
+        }
+    }
+
+    fn service(&mut self, tgid: u32, at: Nanos, services: &dyn Services) -> Arc<str> {
+        let name = services.name(tgid, at);
+        match self.names.get(&tgid) {
+            Some(known) if &**known == name => known.clone(),
+            _ => {
+                let name: Arc<str> = name.into();
+                self.names.insert(tgid, name.clone());
+                name
+            }
+        }
+    }
+}
+
+/// A number that is the same for calls to the same server.
+fn destination(peer: Option<Peer>) -> u64 {
+    match peer {
+        Some(Peer::Inet(ip, port)) => {
+            let address = match ip {
+                std::net::IpAddr::V4(ip) => u64::from(ip.to_bits()),
+                std::net::IpAddr::V6(ip) => (ip.to_bits() ^ ip.to_bits() >> 64) as u64,
+            };
+            address.wrapping_mul(65_537) ^ u64::from(port)
+        }
+        Some(Peer::Unix) => 1,
+        Some(Peer::Unknown) | None => 0,
+    }
+}

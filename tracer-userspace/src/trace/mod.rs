@@ -1,0 +1,38 @@
+//! From exchanges to traces: the two views of a call are joined, calls get the request that caused them as parent,
+//! and a trace is given out as soon as nothing in it can change.
+//!
+//! [`Engine`] is the whole of it for a caller: push what the protocol stage says, [`Engine::advance`] the watermark,
+//! receive [`Span`]s. `reorder` puts steps into the order of time, `conn` and `join` find the two ends of a call,
+//! [`crate::causality`] finds parents within a process, `forest` knows when a tree is finished, `assemble` makes its
+//! spans.
+
+mod assemble;
+mod conn;
+mod engine;
+mod forest;
+mod id;
+mod join;
+mod links;
+mod record;
+mod reorder;
+mod span;
+mod stats;
+#[cfg(test)]
+mod tests;
+
+use crate::time::Nanos;
+
+pub use engine::{Engine, Limits};
+pub use id::{SpanId, TraceId};
+pub use record::Peer;
+pub use span::{Span, Tags, operation};
+pub use stats::Stats;
+
+/// Who a process is.
+pub trait Services {
+    /// Name of the service the process belonged to at a time.
+    fn name(&self, tgid: u32, at: Nanos) -> &str;
+
+    /// Whether its runtime moves work between threads at will (Go), so that threads prove nothing.
+    fn is_mn_runtime(&self, tgid: u32) -> bool;
+}

@@ -1,0 +1,8 @@
+//! Scenarios of services whose truth is known.
+
+mod cases;
+mod joins;
+mod models;
+mod output;
+mod scenario;
+mod sim;

@@ -1,0 +1,345 @@
+//! Randomised models of servers under load, with known truth: what is linked is right, and where the evidence is
+//! exact nearly everything is linked.
+
+use super::scenario::*;
+use super::sim::Sim;
+
+const SECONDS: u64 = 2;
+
+fn simulate(seed: u64, clients: u32, arrive: fn(&mut Sim, X, u32)) -> World {
+    let mut sim = Sim::new(seed, SECONDS * 1000 * MS);
+    sim.clients(clients, 1, arrive);
+    sim.run()
+}
+
+/// Nothing wrong at any concurrency; at least `share` right.
+#[track_caller]
+fn check(arrive: fn(&mut Sim, X, u32), share: f64) {
+    check_with(arrive, share, |_| {});
+}
+
+#[track_caller]
+fn check_with(arrive: fn(&mut Sim, X, u32), share: f64, prepare: fn(&mut World)) {
+    for (seed, clients) in [(1, 1), (2, 2), (3, 8), (4, 64), (5, 8)] {
+        let mut world = simulate(seed, clients, arrive);
+        prepare(&mut world);
+        let out = world.run();
+        let score = out.score(&world, 1);
+        eprintln!("{clients} clients: {score:?} {:.3} peak {}", score.share(), out.stats.peak);
+        assert_eq!(score.wrong, 0, "{clients} clients: {score:?}");
+        assert!(score.share() >= share, "{clients} clients: {score:?}");
+    }
+}
+
+/// Each connection has its thread: read, call, call, answer.
+fn thread_per_request(sim: &mut Sim, x: X, client: u32) {
+    let thread = tid(1, 1 + client);
+    sim.world.recv(x, sim.now, thread);
+    sim.after(100 * US, move |sim| {
+        sim.call(Some(x), thread, "/b", thread, move |sim, call| {
+            sim.read(call, thread, thread);
+            sim.after(50 * US, move |sim| {
+                sim.call(Some(x), thread, "/c", thread, move |sim, call| {
+                    sim.read(call, thread, thread);
+                    sim.after(50 * US, move |sim| {
+                        sim.world.reply(x, sim.now, thread);
+                        sim.answered(x, client, thread_per_request);
+                    });
+                });
+            });
+        });
+    });
+}
+
+#[test]
+fn thread_per_request_is_all_right() {
+    check(thread_per_request, 1.0);
+}
+
+/// One thread, callbacks run to completion, two calls one after the other.
+fn run_to_completion(sim: &mut Sim, x: X, client: u32) {
+    let main = tid(1, 0);
+    sim.ready(main, move |sim| {
+        sim.world.recv(x, sim.now, main);
+        sim.now += 2 * US;
+        sim.call(Some(x), 0, "/b", main, move |sim, call| {
+            sim.ready(main, move |sim| {
+                sim.read(call, 0, main);
+                sim.now += 2 * US;
+                sim.call(Some(x), 0, "/c", main, move |sim, call| {
+                    sim.ready(main, move |sim| {
+                        sim.read(call, 0, main);
+                        sim.now += 2 * US;
+                        sim.world.reply(x, sim.now, main);
+                        sim.answered(x, client, run_to_completion);
+                    });
+                });
+            });
+        });
+    });
+}
+
+#[test]
+fn run_to_completion_loops_are_all_right() {
+    check(run_to_completion, 1.0);
+}
+
+/// Two calls side by side, on pooled connections.
+fn promise_all(sim: &mut Sim, x: X, client: u32) {
+    let main = tid(1, 0);
+    sim.ready(main, move |sim| {
+        sim.world.recv(x, sim.now, main);
+        let done = std::rc::Rc::new(std::cell::Cell::new(0));
+        for target in ["/b", "/c"] {
+            let done = done.clone();
+            sim.now += 2 * US;
+            sim.call(Some(x), 0, target, main, move |sim, call| {
+                sim.ready(main, move |sim| {
+                    sim.read(call, 0, main);
+                    done.set(done.get() + 1);
+                    if done.get() == 2 {
+                        sim.world.reply(x, sim.now + US, main);
+                        sim.answered(x, client, promise_all);
+                    }
+                });
+            });
+        }
+    });
+}
+
+#[test]
+fn calls_side_by_side_from_one_callback_are_right() {
+    check(promise_all, 0.99);
+}
+
+/// asyncio: the first call is written two turns after the request was read, the next one turn after the response.
+fn asyncio(sim: &mut Sim, x: X, client: u32) {
+    let main = tid(1, 0);
+    sim.ready(main, move |sim| {
+        sim.world.recv(x, sim.now, main);
+        sim.ready(main, move |sim| {
+            sim.ready(main, move |sim| {
+                sim.call(Some(x), 0, "/b", main, move |sim, call| {
+                    sim.ready(main, move |sim| {
+                        sim.read(call, 0, main);
+                        sim.ready(main, move |sim| {
+                            sim.call(Some(x), 0, "/c", main, move |sim, call| {
+                                sim.ready(main, move |sim| {
+                                    sim.read(call, 0, main);
+                                    sim.ready(main, move |sim| {
+                                        sim.world.reply(x, sim.now, main);
+                                        sim.answered(x, client, asyncio);
+                                    });
+                                });
+                            });
+                        });
+                    });
+                });
+            });
+        });
+    });
+}
+
+#[test]
+fn asyncio_is_right_or_absent() {
+    check(asyncio, 0.0);
+}
+
+/// Go: every step on whatever thread; also with the two calls side by side.
+fn go(sim: &mut Sim, x: X, client: u32) {
+    fn any(sim: &mut Sim) -> u32 {
+        tid(1, sim.below(4) as u32)
+    }
+    let thread = any(sim);
+    sim.world.recv(x, sim.now, thread);
+    let done = std::rc::Rc::new(std::cell::Cell::new(0));
+    let parallel = sim.below(2) == 0;
+    for n in 0..2 {
+        let (done, delay) =
+            (done.clone(), 20 * US + sim.below(150 * US) + if parallel { 0 } else { n * 30 * MS });
+        sim.after(delay, move |sim| {
+            let thread = any(sim);
+            sim.call(Some(x), 0, "/b", thread, move |sim, call| {
+                let thread = any(sim);
+                sim.read(call, 0, thread);
+                done.set(done.get() + 1);
+                if done.get() == 2 {
+                    sim.after(30 * US, move |sim| {
+                        let thread = any(sim);
+                        sim.world.reply(x, sim.now, thread);
+                        sim.answered(x, client, go);
+                    });
+                }
+            });
+        });
+    }
+}
+
+#[test]
+fn go_is_right_or_absent_when_its_runtime_is_known() {
+    check_with(go, 0.0, |world| {
+        world.mn.insert(1);
+    });
+}
+
+#[test]
+fn go_is_right_or_absent_when_its_runtime_is_not_known() {
+    check(go, 0.0);
+}
+
+/// tokio: a task mostly stays on its worker and is sometimes stolen; requests that come after another are read by
+/// any worker.
+fn tokio(sim: &mut Sim, x: X, client: u32) {
+    fn next(sim: &mut Sim, worker: u32) -> u32 {
+        if sim.below(5) == 0 { tid(1, sim.below(4) as u32) } else { worker }
+    }
+    let thread = tid(1, sim.below(4) as u32);
+    sim.world.recv(x, sim.now, thread);
+    sim.after(100 * US, move |sim| {
+        let thread = next(sim, thread);
+        sim.call(Some(x), 0, "/b", thread, move |sim, call| {
+            let thread = next(sim, thread);
+            sim.read(call, 0, thread);
+            sim.after(50 * US, move |sim| {
+                sim.call(Some(x), 0, "/c", thread, move |sim, call| {
+                    let thread = next(sim, thread);
+                    sim.read(call, 0, thread);
+                    sim.after(50 * US, move |sim| {
+                        sim.world.reply(x, sim.now, thread);
+                        sim.answered(x, client, tokio);
+                    });
+                });
+            });
+        });
+    });
+}
+
+#[test]
+fn work_stealing_is_right_or_absent() {
+    check(tokio, 0.0);
+}
+
+/// Java: the thread that reads hands the call to a pool and answers itself.
+fn executor(sim: &mut Sim, x: X, client: u32) {
+    let (thread, worker) = (tid(1, 1 + client), tid(1, 500 + sim.below(16) as u32));
+    sim.world.recv(x, sim.now, thread);
+    sim.after(50 * US, move |sim| {
+        sim.call(Some(x), 0, "/b", worker, move |sim, call| {
+            sim.read(call, 0, worker);
+            sim.after(50 * US, move |sim| {
+                sim.world.reply(x, sim.now, thread);
+                sim.answered(x, client, executor);
+            });
+        });
+    });
+}
+
+#[test]
+fn work_handed_to_a_pool_has_no_parent() {
+    check(executor, 0.0);
+    let world = simulate(9, 8, executor);
+    assert_eq!(world.run().stats.linked, 0);
+}
+
+/// Netty: each server connection has its loop, and each pooled client connection has its own, whoever uses it.
+fn netty(sim: &mut Sim, x: X, client: u32) {
+    let main = tid(1, client % 4);
+    sim.ready(main, move |sim| {
+        sim.world.recv(x, sim.now, main);
+        let pool = sim.below(4) as u32;
+        let other = tid(1, pool);
+        sim.ready(other, move |sim| {
+            sim.call(Some(x), pool, "/b", other, move |sim, call| {
+                sim.ready(other, move |sim| {
+                    sim.read(call, pool, other);
+                    sim.ready(main, move |sim| {
+                        sim.world.reply(x, sim.now, main);
+                        sim.answered(x, client, netty);
+                    });
+                });
+            });
+        });
+    });
+}
+
+#[test]
+fn loops_that_write_for_each_other_are_right_or_absent() {
+    check(netty, 0.0);
+}
+
+/// Node with an audit call after the answer, which nobody waits for; some requests wait for a timer first.
+fn fire_and_forget(sim: &mut Sim, x: X, client: u32) {
+    let main = tid(1, 0);
+    sim.ready(main, move |sim| {
+        sim.world.recv(x, sim.now, main);
+        let delay = if sim.below(3) == 0 { sim.below(10 * MS) } else { 0 };
+        sim.after(delay, move |sim| {
+            sim.ready(main, move |sim| {
+                sim.call(Some(x), 0, "/b", main, move |sim, call| {
+                    sim.ready(main, move |sim| {
+                        sim.read(call, 0, main);
+                        sim.now += US;
+                        sim.world.reply(x, sim.now, main);
+                        sim.answered(x, client, fire_and_forget);
+                        sim.now += US;
+                        sim.call(None, 0, "/audit", main, move |sim, call| {
+                            sim.ready(main, move |sim| sim.read(call, 0, main));
+                        });
+                    });
+                });
+            });
+        });
+    });
+}
+
+#[test]
+fn calls_after_the_answer_have_no_parent() {
+    check(fire_and_forget, 0.0);
+}
+
+/// Node with at most eight connections: calls queue for them, and are written when another call's response is read.
+fn limited_pool(sim: &mut Sim, x: X, client: u32) {
+    let main = tid(1, 0);
+    sim.ready(main, move |sim| {
+        sim.world.recv(x, sim.now, main);
+        queue(sim, x, client, "/b");
+    });
+}
+
+fn queue(sim: &mut Sim, x: X, client: u32, target: &'static str) {
+    thread_local! {
+        static BUSY: std::cell::Cell<u32> = const { std::cell::Cell::new(0) };
+        static QUEUE: std::cell::RefCell<std::collections::VecDeque<(X, u32, &'static str)>> =
+            const { std::cell::RefCell::new(std::collections::VecDeque::new()) };
+    }
+    let main = tid(1, 0);
+    if BUSY.get() == 8 {
+        QUEUE.with_borrow_mut(|queue| queue.push_back((x, client, target)));
+        return;
+    }
+    BUSY.set(BUSY.get() + 1);
+    sim.call(Some(x), 0, target, main, move |sim, call| {
+        sim.ready(main, move |sim| {
+            sim.read(call, 0, main);
+            BUSY.set(BUSY.get() - 1);
+            sim.now += US;
+            if target == "/b" {
+                queue(sim, x, client, "/c");
+            } else {
+                sim.world.reply(x, sim.now, main);
+                sim.answered(x, client, limited_pool);
+            }
+            if BUSY.get() < 8
+                && let Some((x, client, target)) = QUEUE.with_borrow_mut(|queue| queue.pop_front())
+            {
+                sim.now += US;
+                queue(sim, x, client, target);
+            }
+        });
+    });
+}
+
+#[test]
+fn calls_that_queued_for_a_connection_are_right_or_absent() {
+    check(limited_pool, 0.0);
+}
