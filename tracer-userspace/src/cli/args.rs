@@ -1,0 +1,188 @@
+//! The command line: what the user may say. Help is by task, with examples; everything is checked in `record` and its
+//! sisters, not here.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Traces requests through the services of this host, without touching them.
+#[derive(Debug, Parser)]
+#[command(
+    name = "tracer",
+    version,
+    max_term_width = 100,
+    after_help = "\
+Examples:
+  tracer record -d 30s -o traces.json        trace everything that speaks HTTP on this host, for 30 seconds
+  tracer record --port 8080 -o traces.json   only connections to or from port 8080; Ctrl-C ends it
+  tracer show traces.json                    the slowest traces, as waterfalls
+  tracer doctor                              what this host allows, and what will be missing
+
+Exit codes:
+  0  done; what was asked for is there
+  1  it could not be done; the last line says why and what to do
+  2  the command line was not understood"
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Watch this host's services and write every request as a trace (needs root)
+    Record(Box<RecordArgs>),
+    /// Show the slowest traces of a file
+    Show(ShowArgs),
+    /// Say what this host allows, which hooks will be used, and what will be missing
+    Doctor(DoctorArgs),
+}
+
+/// Options of `record`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Everything is traced unless one of the choices above is made. Several choices add up. Children of a chosen process
+are traced too. Nothing of a traced process, its memory or its traffic is changed; when the tracer ends, or is
+killed, nothing of it stays.
+
+Examples:
+  tracer record -d 30s                          everything, for 30 seconds, into traces.json
+  tracer record --pid 4242 --pid 4243           two processes and their children
+  tracer record --exe '*/gunicorn' --port 5432  by program, and whoever uses port 5432
+  tracer record --unit shop.service             a systemd unit
+  tracer record --container web-1               a container, by name or the beginning of its id
+  tracer record -o run.json -- ./server --flag  start a program and trace it until it ends")]
+pub struct RecordArgs {
+    /// Trace this process and its children
+    #[arg(long, value_name = "PID", help_heading = "What to trace")]
+    pub pid: Vec<u32>,
+    /// Trace connections to or from this port, whoever's they are
+    #[arg(long, value_name = "PORT", help_heading = "What to trace")]
+    pub port: Vec<u16>,
+    /// Trace programs whose path matches, e.g. '*/nginx'
+    #[arg(long, value_name = "GLOB", help_heading = "What to trace")]
+    pub exe: Vec<String>,
+    /// Trace programs whose command name matches, e.g. 'java*'
+    #[arg(long, value_name = "GLOB", help_heading = "What to trace")]
+    pub comm: Vec<String>,
+    /// Trace a container, by name or the beginning of its id
+    #[arg(long, value_name = "NAME", help_heading = "What to trace")]
+    pub container: Vec<String>,
+    /// Trace a systemd unit, e.g. shop.service
+    #[arg(long, value_name = "UNIT", help_heading = "What to trace")]
+    pub unit: Vec<String>,
+    /// Stop after this time: 30s, 5m, 500ms (default: Ctrl-C stops)
+    #[arg(short, long, value_name = "TIME", value_parser = parse_duration)]
+    pub duration: Option<std::time::Duration>,
+    /// Write the traces into this file
+    #[arg(short, long, value_name = "FILE", default_value = "traces.json")]
+    pub output: PathBuf,
+    /// Write the counters of the run into this file, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub ledger: Option<PathBuf>,
+    /// Bytes of each message's head that are looked at
+    #[arg(long, value_name = "BYTES", default_value_t = 4096, help_heading = "Rarely needed")]
+    pub head_bytes: u32,
+    /// Size of the kernel's buffer, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 16, help_heading = "Rarely needed",
+          value_parser = clap::value_parser!(u32).range(1..=1024))]
+    pub ring_mib: u32,
+    /// Use this way of seeing socket calls and no other
+    #[arg(long, value_name = "WAY", help_heading = "Rarely needed")]
+    pub provider: Option<ProviderArg>,
+    /// Kernel type information, where the kernel has none of its own
+    #[arg(long, value_name = "FILE", help_heading = "Rarely needed")]
+    pub btf: Option<PathBuf>,
+    /// Say more about what is done
+    #[arg(short, long)]
+    pub verbose: bool,
+    /// A program to start and trace, after `--`
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<std::ffi::OsString>,
+}
+
+/// Where socket calls are seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ProviderArg {
+    /// The kernel's socket tracepoints (Linux 6.3): unrelated system calls pay nothing
+    Socket,
+    /// The end of every system call: works everywhere, costs every system call of the host a little
+    Syscall,
+}
+
+/// Options of `show`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  tracer show traces.json
+  tracer show traces.json --slowest 20")]
+pub struct ShowArgs {
+    /// The file that `tracer record` wrote
+    #[arg(default_value = "traces.json")]
+    pub file: PathBuf,
+    /// How many traces, the slowest first
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub slowest: usize,
+    /// Width in columns (default: the terminal's)
+    #[arg(long, value_name = "COLUMNS")]
+    pub width: Option<usize>,
+}
+
+/// Options of `doctor`.
+#[derive(Args, Debug)]
+pub struct DoctorArgs {
+    /// Kernel type information to check instead of the kernel's own
+    #[arg(long, value_name = "FILE")]
+    pub btf: Option<PathBuf>,
+}
+
+/// `30s`, `5m`, `1h`, `500ms`, or a number of seconds.
+fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = text.get(digits.len()..).unwrap_or_default();
+    let factor = match unit {
+        "ms" => 0.001,
+        "" | "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        _ => return Err(format!("`{unit}` is not a unit of time; use ms, s, m or h, as in 30s")),
+    };
+    let number: f64 = digits.parse().map_err(|_| "give a time such as 30s, 5m or 500ms".to_owned())?;
+    let seconds = number * factor;
+    if !seconds.is_finite() || seconds <= 0.0 || seconds > 1e9 {
+        return Err("the time must be more than nothing and less than thirty years".to_owned());
+    }
+    Ok(std::time::Duration::from_secs_f64(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+    use std::time::Duration;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(parse_duration("30s"), Ok(Duration::from_secs(30)));
+        assert_eq!(parse_duration("1.5m"), Ok(Duration::from_secs(90)));
+        assert_eq!(parse_duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(parse_duration("7"), Ok(Duration::from_secs(7)));
+        for bad in ["", "s", "3x", "-1s", "0", "nan", "1e300h"] {
+            assert!(parse_duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_command_stands_after_two_dashes() {
+        let cli = Cli::parse_from(["tracer", "record", "-d", "3s", "--", "./server", "--flag"]);
+        let Command::Record(args) = cli.command else { panic!("not record") };
+        assert_eq!(args.command, ["./server", "--flag"]);
+    }
+}

@@ -1,0 +1,257 @@
+//! `tracer record`.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context, Result, bail};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::args::{ProviderArg, RecordArgs};
+use crate::capture::drain::kernel_now;
+use crate::capture::facts::{HostFacts, KernelVersion, Roots, Severity};
+use crate::capture::load::{Options, Probes};
+use crate::capture::probes::Provider;
+use crate::capture::procfs::ProcFs;
+use crate::capture::selfcheck;
+use crate::recording::before::Before;
+use crate::recording::child::{self, Waiting};
+use crate::recording::ledger::RunLedger;
+use crate::recording::people::People;
+use crate::recording::pipeline::Pipeline;
+use crate::recording::recorder::{Ended, Recorder};
+use crate::recording::selection::Selection;
+use crate::target::{TargetOptions, TargetSpec};
+use crate::time::ClockAnchor;
+
+/// Records until told to stop, and says what came of it.
+pub fn run(args: &RecordArgs) -> Result<ExitCode> {
+    let host = HostFacts::read(&Roots::default());
+    if let Some(problem) = host.problems().into_iter().find(|problem| problem.severity == Severity::Blocks) {
+        bail!("{problem}");
+    }
+    let proc = ProcFs::default();
+    let spec = target_spec(args)?;
+    for pid in spec.pids() {
+        if let Err(reason) = proc.process_of(pid) {
+            bail!("there is no process {pid} to trace ({reason}); `ps aux` lists those there are");
+        }
+    }
+    // Before anything is attached, so that a long capture is not lost to a mistyped path.
+    let output = create(&args.output)?;
+    let ledger_file = args.ledger.as_deref().map(create).transpose()?;
+
+    let (people, processes) = People::read_all(proc);
+    let selection = Selection::new(spec, !args.command.is_empty(), &processes);
+    let waiting = (!args.command.is_empty()).then(|| child::prepare(&args.command)).transpose()?;
+    let options = probe_options(args, &host, &selection);
+    let mut probes = Probes::attach(&options)?;
+    selfcheck::run(&mut probes)?;
+    for what in &probes.missing {
+        eprintln!("tracer: this kernel does not show {what}; that will be missing");
+    }
+    let provider = probes.provider;
+    let pids: Vec<u32> = processes.iter().map(|facts| facts.pid).collect();
+    let before = Before::read(&ProcFs::default(), &pids);
+    let pipeline = Pipeline::new(clock_anchor());
+    let whom = whom(&selection, args);
+    let mut recorder = Recorder::new(probes, pipeline, people, selection, before, output)
+        .with_context(|| format!("cannot use {} for the traces", args.output.display()))?;
+    if let Some(waiting) = &waiting {
+        recorder.add_process(waiting.pid)?;
+    }
+    recorder.begin()?;
+    let until = match args.duration {
+        Some(duration) => format!("for {:.3} s; Ctrl-C ends it earlier", duration.as_secs_f64()),
+        None => "until Ctrl-C".to_owned(),
+    };
+    eprintln!("tracing {whom} {until}");
+    if args.verbose {
+        eprintln!("seen through {}", provider.describe());
+    }
+    let ledger = drive(args.duration, recorder, waiting)?;
+    report(args, &ledger, ledger_file)
+}
+
+fn target_spec(args: &RecordArgs) -> Result<TargetSpec> {
+    Ok(TargetSpec::new(&TargetOptions {
+        pids: args.pid.clone(),
+        ports: args.port.clone(),
+        exes: args.exe.clone(),
+        comms: args.comm.clone(),
+        containers: args.container.clone(),
+        units: args.unit.clone(),
+    })?)
+}
+
+fn create(path: &Path) -> Result<File> {
+    File::create(path).with_context(|| {
+        format!("cannot write to {}; choose a file in a directory that exists and can be written", path.display())
+    })
+}
+
+fn probe_options(args: &RecordArgs, host: &HostFacts, selection: &Selection) -> Options {
+    Options {
+        select: selection.mode(),
+        pids: selection.pids(),
+        ports: selection.ports(),
+        adopt_exec: selection.adopts_exec(),
+        head_bytes: args.head_bytes,
+        ring_bytes: args.ring_mib << 20,
+        provider: args.provider.map(|provider| match provider {
+            ProviderArg::Socket => Provider::SocketTracepoints,
+            ProviderArg::Syscall => Provider::SyscallExit,
+        }),
+        btf: args.btf.clone(),
+        pid_max: host.pid_max.as_ref().copied().unwrap_or(Options::default().pid_max),
+        kernel: host.version.as_ref().map_or((0, 0), |KernelVersion(major, minor, _)| (*major, *minor)),
+    }
+}
+
+fn whom(selection: &Selection, args: &RecordArgs) -> String {
+    if let Some(program) = args.command.first() {
+        return format!("{} and its children", program.to_string_lossy());
+    }
+    let ports = selection.ports();
+    match selection.count() {
+        None => "every process of this host".to_owned(),
+        Some(processes) if ports.is_empty() => format!("{processes} processes and their children"),
+        Some(processes) => {
+            let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
+            format!("port {} and {processes} processes with their children", ports.join(", "))
+        }
+    }
+}
+
+/// Both clocks, read as close together as can be.
+fn clock_anchor() -> ClockAnchor {
+    let read = || {
+        let before = kernel_now();
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let after = kernel_now();
+        let unix_nanos = u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX);
+        (after.since(before), ClockAnchor { monotonic: before, unix_nanos })
+    };
+    let mut best = read();
+    for _ in 0..9 {
+        let next = read();
+        if next.0 < best.0 {
+            best = next;
+        }
+    }
+    best.1
+}
+
+/// Runs the recorder in its thread, and waits for a signal, the end of the time, or the end of the program.
+fn drive(duration: Option<Duration>, recorder: Recorder, waiting: Option<Waiting>) -> Result<RunLedger> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context("cannot set up timers and signals")?;
+    let stop = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&stop);
+    runtime.block_on(async move {
+        // Signals are caught before the thread starts, so that none of them ends the run half way.
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        let (done, over) = tokio::sync::oneshot::channel();
+        let thread: JoinHandle<RunLedger> = std::thread::Builder::new()
+            .name("tracer-drain".to_owned())
+            .spawn(move || {
+                let ledger = recorder.run(&told);
+                // Nobody listens when a signal came first.
+                let _ = done.send(());
+                ledger
+            })
+            .context("cannot start a thread")?;
+        let child = waiting.map(Waiting::go).transpose();
+        let program = match &child {
+            Ok(Some(child)) => Some(child.id()),
+            Ok(None) | Err(_) => None,
+        };
+        if child.is_ok() {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+                _ = hangup.recv() => {}
+                () = sleep(duration) => {}
+                _ = over => {}
+                () = ended(program) => {}
+            }
+        }
+        stop.store(true, Ordering::Release);
+        // A second signal ends the program at once; the probes go with it.
+        let second = tokio::spawn(async move {
+            tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+            std::process::exit(130);
+        });
+        let ledger = tokio::task::spawn_blocking(move || thread.join()).await;
+        second.abort();
+        let ledger = match ledger {
+            Ok(Ok(ledger)) => ledger,
+            _ => bail!("the recording thread failed; please report this"),
+        };
+        if let Ok(Some(mut child)) = child {
+            match child.try_wait() {
+                Ok(Some(status)) => eprintln!("the program ended: {status}"),
+                _ => eprintln!("the program goes on as process {}", child.id()),
+            }
+        }
+        Ok(ledger)
+    })
+}
+
+async fn sleep(duration: Option<Duration>) {
+    match duration {
+        Some(duration) => tokio::time::sleep(duration).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Waits until our child has ended; it stays a zombie until its status is asked for.
+async fn ended(pid: Option<u32>) {
+    let Some(pid) = pid else { return std::future::pending().await };
+    let path = format!("/proc/{pid}/stat");
+    loop {
+        let state = std::fs::read_to_string(&path).unwrap_or_default();
+        let state = state.rsplit(')').next().unwrap_or_default().trim_start();
+        if state.is_empty() || state.starts_with('Z') {
+            // What its last calls left in the ring is still taken.
+            return tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn report(args: &RecordArgs, ledger: &RunLedger, ledger_file: Option<File>) -> Result<ExitCode> {
+    eprint!("{}", ledger.summary());
+    if ledger.ended == Ended::TargetsGone {
+        eprintln!("everything that was to be traced has ended");
+    }
+    eprintln!("lost: {}", ledger.events_lost());
+    eprintln!("detached in {:.1} ms", ledger.detach.as_secs_f64() * 1_000.0);
+    if let Some(file) = ledger_file {
+        serde_json::to_writer_pretty(file, &ledger.to_json()).context("cannot write the ledger")?;
+    }
+    match &ledger.output_error {
+        None => {
+            eprintln!(
+                "{} spans in {}; `tracer show {}` shows the slowest traces",
+                ledger.stats.spans,
+                args.output.display(),
+                args.output.display()
+            );
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(error) if error.valid && error.kept > 0 => {
+            eprintln!("tracer: {error}");
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(error) => bail!("{error}"),
+    }
+}

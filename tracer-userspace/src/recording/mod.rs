@@ -1,0 +1,9 @@
+//! A live run: the kernel on one side, the output on the other, and the pure pipeline in between, driven by a clock.
+
+pub mod before;
+pub mod child;
+pub mod ledger;
+pub mod people;
+pub mod pipeline;
+pub mod recorder;
+pub mod selection;

@@ -1,0 +1,115 @@
+//! Who is who: the processes of the run, read from `/proc` when they are first heard of.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use crate::capture::drain::kernel_now;
+use crate::capture::procfs::ProcFs;
+use crate::event::{ProcessChange, Stamp};
+use crate::process::{ProcessTable, Window};
+use crate::service::{ProcessFacts, Runtime};
+use crate::time::Nanos;
+use crate::trace::Services;
+
+/// Processes that are remembered as read; beyond it they are read again when they are next heard of.
+const MAX_KNOWN: usize = 1 << 16;
+/// Names kept for the spans of the moment.
+const MAX_NAMES: usize = 4096;
+
+/// The processes of the run.
+pub struct People {
+    proc: ProcFs,
+    table: RefCell<ProcessTable>,
+    known: FxHashSet<u32>,
+    mn_runtimes: FxHashSet<u32>,
+    names: RefCell<FxHashMap<u32, Arc<str>>>,
+    unknown: Arc<str>,
+}
+
+impl People {
+    /// Reads every process there is.
+    pub fn read_all(mut proc: ProcFs) -> (Self, Vec<ProcessFacts>) {
+        let pids = proc.pids().pids;
+        let mut table = ProcessTable::new();
+        let mut all = Vec::with_capacity(pids.len());
+        let mut known = FxHashSet::default();
+        let mut mn_runtimes = FxHashSet::default();
+        for pid in pids {
+            let begin = kernel_now();
+            let facts = proc.facts(pid);
+            note_runtime(&mut mn_runtimes, &facts);
+            table.set_facts(facts.clone(), Window { begin, end: kernel_now() });
+            known.insert(pid);
+            all.push(facts);
+        }
+        let names = RefCell::default();
+        (Self { proc, table: RefCell::new(table), known, mn_runtimes, names, unknown: Arc::from("unknown") }, all)
+    }
+
+    /// Reads a process if nothing was read of it yet, and returns it if it was.
+    pub fn meet(&mut self, pid: u32) -> Option<ProcessFacts> {
+        if pid == 0 || self.known.contains(&pid) {
+            return None;
+        }
+        if self.known.len() >= MAX_KNOWN {
+            self.known.clear();
+        }
+        self.known.insert(pid);
+        let begin = kernel_now();
+        let facts = self.proc.facts(pid);
+        note_runtime(&mut self.mn_runtimes, &facts);
+        self.table.get_mut().set_facts(facts.clone(), Window { begin, end: kernel_now() });
+        self.names.get_mut().remove(&pid);
+        Some(facts)
+    }
+
+    /// A process began, changed or ended.
+    pub fn change(&mut self, stamp: Stamp, change: ProcessChange, comm: &[u8; 16]) {
+        self.table.get_mut().change(stamp, change, comm);
+        // What was read is of the process before.
+        if change != ProcessChange::Exit {
+            self.known.remove(&stamp.tgid);
+            self.mn_runtimes.remove(&stamp.tgid);
+            self.names.get_mut().remove(&stamp.tgid);
+        }
+    }
+
+    /// Forgets processes that ended before `time`.
+    pub fn forget_before(&mut self, time: Nanos) {
+        self.table.get_mut().forget_before(time);
+    }
+}
+
+/// Go moves its goroutines between threads at will.
+fn note_runtime(mn_runtimes: &mut FxHashSet<u32>, facts: &ProcessFacts) {
+    if facts.runtime == Ok(Runtime::Go) {
+        mn_runtimes.insert(facts.pid);
+    } else {
+        mn_runtimes.remove(&facts.pid);
+    }
+}
+
+impl Services for People {
+    fn name(&self, tgid: u32, at: Nanos) -> Arc<str> {
+        if let Some(name) = self.names.borrow().get(&tgid) {
+            return Arc::clone(name);
+        }
+        let found = self.table.borrow_mut().service_at(tgid, at);
+        let Some(found) = found else { return Arc::clone(&self.unknown) };
+        // Only what was read of the process itself stays; what is inherited may still be learned better.
+        if self.known.contains(&tgid) {
+            let mut names = self.names.borrow_mut();
+            if names.len() >= MAX_NAMES {
+                names.clear();
+            }
+            names.insert(tgid, Arc::clone(&found.name));
+        }
+        found.name
+    }
+
+    fn is_mn_runtime(&self, tgid: u32) -> bool {
+        self.mn_runtimes.contains(&tgid)
+    }
+}

@@ -1,0 +1,188 @@
+//! Whom to trace: from the user's choice to what the probes are told, and what is decided as processes come.
+
+use rustc_hash::FxHashSet;
+use tracer_common::abi::{ConnId, select};
+
+use crate::event::{Open, ProcessChange};
+use crate::service::ProcessFacts;
+use crate::target::{TargetSpec, with_children};
+
+/// Connections of processes that turned out not to be wanted, remembered while they live.
+const MAX_REFUSED: usize = 1 << 16;
+
+/// The choice, and who fell under it.
+pub struct Selection {
+    spec: TargetSpec,
+    /// A program is started by us.
+    has_child: bool,
+    chosen: FxHashSet<u32>,
+    refused_conns: FxHashSet<ConnId>,
+}
+
+/// What the probes must be told about a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is traced.
+    Wanted,
+    /// It was recorded provisionally and is not wanted.
+    Unwanted,
+    /// Nothing to tell.
+    Unchanged,
+}
+
+impl Selection {
+    /// Finds the processes that are wanted among those there are.
+    pub fn new(spec: TargetSpec, has_child: bool, processes: &[ProcessFacts]) -> Self {
+        let parents: Vec<(u32, u32)> = processes.iter().map(|facts| (facts.pid, facts.ppid)).collect();
+        let mut chosen = FxHashSet::default();
+        if !spec.is_everything() {
+            let matching = processes.iter().filter(|facts| spec.matches(facts)).map(|facts| facts.pid);
+            chosen.extend(with_children(matching.chain(spec.pids()), &parents));
+            chosen.remove(&std::process::id());
+        }
+        Self { spec, has_child, chosen, refused_conns: FxHashSet::default() }
+    }
+
+    /// One of `tracer_common::abi::select`.
+    pub fn mode(&self) -> u32 {
+        if self.spec.is_everything() && !self.has_child {
+            select::ALL
+        } else if self.spec.ports().next().is_some() {
+            select::PORTS
+        } else {
+            select::PROCESSES
+        }
+    }
+
+    /// Whether new programs must be looked at.
+    pub fn adopts_exec(&self) -> bool {
+        self.spec.needs_userspace_match()
+    }
+
+    /// The processes chosen so far, ascending.
+    pub fn pids(&self) -> Vec<u32> {
+        let mut pids: Vec<u32> = self.chosen.iter().copied().collect();
+        pids.sort_unstable();
+        pids
+    }
+
+    /// How many processes are chosen; `None` when all are.
+    pub fn count(&self) -> Option<usize> {
+        (self.mode() != select::ALL).then_some(self.chosen.len())
+    }
+
+    /// The ports.
+    pub fn ports(&self) -> Vec<u16> {
+        self.spec.ports().collect()
+    }
+
+    /// Adds a process that we started ourselves.
+    pub fn add(&mut self, pid: u32) {
+        self.chosen.insert(pid);
+    }
+
+    /// A process changed. Children of the chosen are chosen.
+    pub fn change(&mut self, pid: u32, change: ProcessChange) {
+        match change {
+            ProcessChange::Fork { parent } if self.chosen.contains(&parent) => {
+                self.chosen.insert(pid);
+            }
+            ProcessChange::Exit => {
+                self.chosen.remove(&pid);
+            }
+            ProcessChange::Fork { .. } | ProcessChange::Exec => {}
+        }
+    }
+
+    /// A process was read.
+    pub fn met(&mut self, facts: &ProcessFacts) -> Verdict {
+        if self.mode() == select::ALL || !self.adopts_exec() || self.chosen.contains(&facts.pid) {
+            return Verdict::Unchanged;
+        }
+        if self.spec.matches(facts) {
+            self.chosen.insert(facts.pid);
+            Verdict::Wanted
+        } else {
+            Verdict::Unwanted
+        }
+    }
+
+    /// Whether a new connection is wanted: the probes record new programs until they have been looked at.
+    pub fn wants(&mut self, open: &Open) -> bool {
+        if !self.adopts_exec() || self.mode() == select::PORTS || self.chosen.contains(&open.stamp.tgid) {
+            return true;
+        }
+        if self.refused_conns.len() >= MAX_REFUSED {
+            self.refused_conns.clear();
+        }
+        self.refused_conns.insert(open.conn);
+        false
+    }
+
+    /// Whether events of a connection are to be dropped.
+    pub fn is_refused(&self, conn: ConnId) -> bool {
+        !self.refused_conns.is_empty() && self.refused_conns.contains(&conn)
+    }
+
+    /// A connection is over.
+    pub fn closed(&mut self, conn: ConnId) {
+        self.refused_conns.remove(&conn);
+    }
+
+    /// Whether all that was asked for by process id has ended.
+    pub fn is_over(&self) -> bool {
+        self.spec.pids().next().is_some()
+            && self.chosen.is_empty()
+            && !self.adopts_exec()
+            && self.spec.ports().next().is_none()
+            && !self.has_child
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::target::TargetOptions;
+
+    fn facts(pid: u32, ppid: u32, comm: &str) -> ProcessFacts {
+        ProcessFacts { pid, ppid, comm: comm.to_owned(), ..ProcessFacts::default() }
+    }
+
+    fn spec(options: TargetOptions) -> TargetSpec {
+        TargetSpec::new(&options).unwrap()
+    }
+
+    #[test]
+    fn children_of_a_chosen_process_are_chosen_now_and_later() {
+        let options = TargetOptions { pids: vec![10], ..TargetOptions::default() };
+        let mut selection =
+            Selection::new(spec(options), false, &[facts(10, 1, "a"), facts(11, 10, "b"), facts(12, 1, "c")]);
+        assert_eq!(selection.mode(), select::PROCESSES);
+        assert_eq!(selection.pids(), [10, 11]);
+        selection.change(20, ProcessChange::Fork { parent: 11 });
+        selection.change(21, ProcessChange::Fork { parent: 12 });
+        assert_eq!(selection.pids(), [10, 11, 20]);
+        for pid in [10, 11, 20] {
+            assert!(!selection.is_over());
+            selection.change(pid, ProcessChange::Exit);
+        }
+        assert!(selection.is_over());
+    }
+
+    #[test]
+    fn new_programs_are_matched_when_they_are_read() {
+        let options = TargetOptions { comms: vec!["java*".to_owned()], ..TargetOptions::default() };
+        let mut selection = Selection::new(spec(options), false, &[]);
+        assert!(selection.adopts_exec());
+        assert_eq!(selection.met(&facts(5, 1, "java")), Verdict::Wanted);
+        assert_eq!(selection.met(&facts(6, 1, "bash")), Verdict::Unwanted);
+    }
+
+    #[test]
+    fn without_a_choice_everything_is_wanted() {
+        let selection = Selection::new(spec(TargetOptions::default()), false, &[facts(1, 0, "init")]);
+        assert_eq!((selection.mode(), selection.count()), (select::ALL, None));
+        let with_child = Selection::new(spec(TargetOptions::default()), true, &[]);
+        assert_eq!(with_child.mode(), select::PROCESSES);
+    }
+}
