@@ -2,6 +2,7 @@
 
 mod args;
 mod doctor;
+mod logger;
 mod record;
 mod show;
 
@@ -14,6 +15,7 @@ use args::{Cli, Command};
 /// Runs the command that the command line asks for.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
+    logger::start(matches!(&cli.command, Command::Record(args) if args.verbose));
     let result = match cli.command {
         Command::Record(args) => record::run(&args),
         Command::Show(args) => show::run(&args),
