@@ -7,5 +7,7 @@
 pub mod capture;
 pub mod event;
 pub mod exchange;
+pub mod process;
 pub mod service;
+pub mod target;
 pub mod time;
