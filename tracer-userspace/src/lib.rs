@@ -9,6 +9,8 @@ pub mod arena;
 pub mod causality;
 pub mod event;
 pub mod exchange;
+pub mod process;
 pub mod service;
+pub mod target;
 pub mod time;
 pub mod trace;

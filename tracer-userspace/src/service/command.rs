@@ -102,8 +102,13 @@ fn by_comm(facts: &ProcessFacts) -> CommandName {
     let comm = clean(&facts.comm);
     let from_exe = facts.exe_base().map(clean).filter(|name| !name.is_empty());
     let name = if comm.is_empty() { from_exe.unwrap_or_else(|| "unknown".to_owned()) } else { comm };
-    // `comm` of an interpreter says nothing; a parent may.
-    CommandName { bare: family(&name).is_some(), name, source: NameSource::Comm }
+    // The name of an interpreter says nothing; a parent may.
+    match family(&name) {
+        Some(_) => {
+            CommandName { name: format!("{name} (script unknown)"), bare: true, source: NameSource::Comm }
+        }
+        None => CommandName { name, bare: false, source: NameSource::Comm },
+    }
 }
 
 /// A program's name with its arguments. `depth` counts programs that stand before others (`env`, `ld-linux.so`).

@@ -323,7 +323,12 @@ fn an_interpreter_is_never_the_whole_name() {
 
 #[test]
 fn without_a_command_line_the_command_name_stands() {
-    for (comm, want) in [("kworker/0:1-events", "kworker/0:1-events"), ("", "unknown"), ("a\u{7}b", "ab")] {
+    for (comm, want) in [
+        ("kworker/0:1-events", "kworker/0:1-events"),
+        ("", "unknown"),
+        ("a\u{7}b", "ab"),
+        ("python3", "python3 (script unknown)"),
+    ] {
         let got = name(&process("", comm, ""));
         assert_eq!((got.name.as_str(), got.source), (want, NameSource::Comm));
     }
