@@ -155,6 +155,9 @@ pub fn compare(log: &[Line], spans: &[&Span], durations: &Durations, cut_off: Op
                 span.status()
             ));
         }
+        if let Some(outcome) = span.outcome() {
+            report.different.push(format!("{}: complete in the log, {outcome} in the span", line.target));
+        }
         let difference = (span.duration_ms - line.duration_ms).abs();
         report.largest_ms = report.largest_ms.max(difference);
         if !durations.near(span.duration_ms, line.duration_ms) {
