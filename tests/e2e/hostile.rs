@@ -74,7 +74,7 @@ fn a_mebibyte_of_headers() -> Result<String> {
     let odd = odd::start(&Options::default())?;
     let tracer = Tracer::record(&["--port", &nginx.port().to_string(), "--port", &odd.port().to_string()])?;
     let mut request = b"GET /item/fat HTTP/1.1\r\nHost: localhost\r\n".to_vec();
-    for number in 0..1024 {
+    for number in 0..1040 {
         request.extend_from_slice(format!("X-Field-{number:04}: {}\r\n", "v".repeat(1006)).as_bytes());
     }
     request.extend_from_slice(b"\r\n");
