@@ -75,7 +75,7 @@ pub struct Report {
     pub off: Vec<String>,
     /// The largest difference of durations, in milliseconds.
     pub largest_ms: f64,
-    /// The share of requests whose duration is near, 0 to 1.
+    /// Of the requests that have a span, the share whose duration is near, 0 to 1.
     pub near_share: f64,
 }
 
@@ -155,6 +155,9 @@ pub fn compare(log: &[Line], spans: &[&Span], durations: &Durations, cut_off: Op
                 span.status()
             ));
         }
+        if let Some(outcome) = span.outcome() {
+            report.different.push(format!("{}: complete in the log, {outcome} in the span", line.target));
+        }
         let difference = (span.duration_ms - line.duration_ms).abs();
         report.largest_ms = report.largest_ms.max(difference);
         if !durations.near(span.duration_ms, line.duration_ms) {
@@ -172,8 +175,9 @@ pub fn compare(log: &[Line], spans: &[&Span], durations: &Durations, cut_off: Op
     }
     extra.sort();
     report.extra = extra;
-    if !log.is_empty() {
-        report.near_share = 1.0 - report.off.len() as f64 / log.len() as f64;
+    let compared = log.len().saturating_sub(report.missing.len());
+    if compared > 0 {
+        report.near_share = 1.0 - report.off.len() as f64 / compared as f64;
     }
     report
 }

@@ -71,9 +71,15 @@ impl Span {
         self.tags.get("http.status_code").and_then(Value::as_u64).and_then(|code| u16::try_from(code).ok())
     }
 
-    /// What the link to its parent rests on.
-    pub fn evidence(&self) -> Option<&str> {
-        self.tag("tracer.link.evidence")
+    /// What the link to its parent rests on, as it stands in the file.
+    pub fn evidence(&self) -> Option<String> {
+        let value = self.tags.get("tracer.link.evidence")?;
+        Some(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+    }
+
+    /// How the exchange ended, if not with the last byte of its response.
+    pub fn outcome(&self) -> Option<&str> {
+        self.tag("tracer.outcome")
     }
 
     /// End, nanoseconds since the Unix epoch.

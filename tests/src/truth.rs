@@ -134,7 +134,7 @@ pub fn score(calls: &[Call], trace: &Trace) -> Score {
             (None, _) => score.absent += 1,
             (Some(parent), Some(expected)) if *parent == expected.span_id => {
                 score.right += 1;
-                let evidence = client.evidence().unwrap_or("not named").to_owned();
+                let evidence = client.evidence().unwrap_or_else(|| "not named".to_owned());
                 *score.evidence.entry(evidence).or_default() += 1;
             }
             (Some(parent), expected) => score.wrong.push(format!(

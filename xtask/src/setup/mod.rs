@@ -8,11 +8,18 @@ mod needs;
 mod pypi;
 
 use anyhow::Result;
+use tracer_tests::services::golang;
+
+use crate::run;
 
 /// Everything: for `test`, and for `setup` by itself.
 pub fn everything() -> Result<()> {
     debian::install(&[needs::SERVERS, needs::DATABASE, needs::TOOLS, needs::PYTHON_ENVIRONMENT])?;
-    pypi::install(needs::PYPI)
+    if pypi::install(needs::PYPI)? {
+        run::say("compiling Go's standard library once, for the service of the tests");
+        golang::warm_up()?;
+    }
+    Ok(())
 }
 
 /// What the demonstration needs.

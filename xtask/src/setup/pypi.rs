@@ -1,15 +1,15 @@
 //! Packages of PyPI, through pip, in an environment below cargo's target directory: the system's Python stays as it is.
 
-use anyhow::{Context, Result, bail};
 use std::process::Command;
 
+use anyhow::{Context, Result, bail};
 use tracer_tests::paths;
 
 use super::needs::PyPi;
 use crate::run;
 
-/// Installs what is missing.
-pub fn install(list: &[PyPi]) -> Result<()> {
+/// Installs what is missing. Returns whether anything was.
+pub fn install(list: &[PyPi]) -> Result<bool> {
     let environment = paths::deps_dir()?.join("venv");
     let missing: Vec<&str> = list
         .iter()
@@ -17,7 +17,7 @@ pub fn install(list: &[PyPi]) -> Result<()> {
         .map(|package| package.requirement)
         .collect();
     if missing.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     run::say(&format!("installing with pip into {}: {}", environment.display(), missing.join(" ")));
     let pip = environment.join("bin/pip");
@@ -31,5 +31,5 @@ pub fn install(list: &[PyPi]) -> Result<()> {
             bail!("{} is installed, but brought no command {}", package.requirement, package.command);
         }
     }
-    Ok(())
+    Ok(true)
 }

@@ -1,0 +1,196 @@
+//! The command line: refusals in one sentence, clean ends, and what is left behind (nothing).
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use tracer_tests::bpf;
+use tracer_tests::client::Connection;
+use tracer_tests::load::Wrk;
+use tracer_tests::process::{self, Spec};
+use tracer_tests::scratch::Scratch;
+use tracer_tests::services::{Options, nginx};
+use tracer_tests::span::Trace;
+use tracer_tests::suite::{self, Need, test};
+use tracer_tests::tracer::{self, Tracer};
+
+const NEEDS: &[Need] =
+    &[Need::Tracer, Need::Command("nginx"), Need::Command("wrk"), Need::Command("setpriv")];
+
+fn main() -> ExitCode {
+    suite::run(
+        NEEDS,
+        vec![
+            test("not_root", not_root),
+            test("unknown_pid", unknown_pid),
+            test("output_not_writable", output_not_writable),
+            test("command_not_found", command_not_found),
+            test("disk_full", disk_full),
+            test("sigint", || ends_cleanly(libc::SIGINT)),
+            test("sigterm", || ends_cleanly(libc::SIGTERM)),
+            test("kill_9_leaves_nothing", kill_9_leaves_nothing),
+            test("nothing_to_see", nothing_to_see),
+            test("show", show),
+            test("doctor", doctor),
+        ],
+    )
+}
+
+/// The tracer refuses: exit code not 0, one sentence that has `word` in it, no panic.
+fn refuses(wrapper: &[&str], args: &[&str], word: &str) -> Result<String> {
+    let (status, _, said) = tracer::run(wrapper, args)?;
+    ensure!(!status.success(), "it ended with 0 and said:\n{said}");
+    ensure!(!said.contains("panicked") && !said.contains("RUST_BACKTRACE"), "it panicked:\n{said}");
+    ensure!(said.to_lowercase().contains(&word.to_lowercase()), "it does not speak of {word}:\n{said}");
+    let lines = said.lines().filter(|line| !line.trim().is_empty()).count();
+    ensure!(lines <= 3, "more than a sentence:\n{said}");
+    Ok(said.trim().to_owned())
+}
+
+fn not_root() -> Result<String> {
+    let scratch = Scratch::new()?;
+    // The build directory may be closed to others.
+    let binary = scratch.join("tracer");
+    std::fs::copy(tracer_tests::paths::tracer_binary()?, &binary)?;
+    let output = scratch.join("traces.json");
+    let spec = Spec::new(&binary)?
+        .args(["record", "-d", "1s", "-o", &output.to_string_lossy()])
+        .as_nobody()
+        .in_directory(scratch.path());
+    let result = spec.command().output()?;
+    let said = String::from_utf8_lossy(&result.stderr).trim().to_owned();
+    ensure!(!result.status.success(), "it ended with 0 and said:\n{said}");
+    ensure!(said.contains("root") || said.contains("sudo") || said.contains("CAP_"), "what to do?\n{said}");
+    ensure!(said.lines().count() <= 3 && !said.contains("panicked"), "more than a sentence:\n{said}");
+    Ok(said)
+}
+
+fn unknown_pid() -> Result<String> {
+    // Beyond the largest id the kernel gives out (PID_MAX_LIMIT is 2^22).
+    refuses(&[], &["record", "--pid", "4194400", "-d", "1s", "-o", "/dev/null"], "4194400")
+}
+
+fn output_not_writable() -> Result<String> {
+    refuses(
+        &[],
+        &["record", "-d", "1s", "-o", "/proc/no-such-directory/traces.json"],
+        "/proc/no-such-directory",
+    )
+}
+
+fn command_not_found() -> Result<String> {
+    let scratch = Scratch::new()?;
+    let output = scratch.join("traces.json");
+    refuses(
+        &[],
+        &["record", "-o", &output.to_string_lossy(), "--", "/no/such/command", "--flag"],
+        "/no/such/command",
+    )
+}
+
+/// A file system of 64 KiB, gone when dropped.
+struct SmallDisk(Scratch);
+
+impl SmallDisk {
+    fn new() -> Result<Self> {
+        let scratch = Scratch::new()?;
+        let path = scratch.path().to_string_lossy().into_owned();
+        process::run(&Spec::new("mount")?.args(["-t", "tmpfs", "-o", "size=64k", "tmpfs", &path]))?;
+        Ok(Self(scratch))
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        if let Ok(umount) = Spec::new("umount") {
+            let path = self.0.path().to_string_lossy().into_owned();
+            if let Err(error) = process::run(&umount.args(["-l", &path])) {
+                eprintln!("please unmount {path}: {error:#}");
+            }
+        }
+    }
+}
+
+/// More spans than the disk holds: the file is valid JSON all the same, and the tracer says what happened.
+fn disk_full() -> Result<String> {
+    let nginx = nginx::start(&Options::default())?;
+    let disk = SmallDisk::new()?;
+    let output = disk.0.join("traces.json");
+    let mut tracer = Tracer::start(&["--port", &nginx.port().to_string()], Scratch::new()?, output.clone())?;
+    tracer.wait_for("tracing ", Duration::from_secs(20))?;
+    Wrk::new(nginx.port(), "/item/", 8).run()?;
+    tracer.signal(libc::SIGINT)?;
+    let end = tracer.end(Duration::from_secs(60))?;
+    ensure!(!end.said.contains("panicked"), "it panicked:\n{}", end.said);
+    let said = end.said.to_lowercase();
+    ensure!(said.contains("space") || said.contains("full"), "it does not say so:\n{}", end.said);
+    let size = std::fs::metadata(&output)?.len();
+    ensure!(size > 0, "nothing at all was kept");
+    let trace = Trace::read(&output)?;
+    Ok(format!("{} spans in {size} bytes; exit {:?}", trace.spans.len(), end.status.code()))
+}
+
+/// Stopped by a signal: output written, summary printed, detached soon, exit code 0, no probe left.
+fn ends_cleanly(signal: i32) -> Result<String> {
+    let before = bpf::programs()?;
+    let nginx = nginx::start(&Options::default())?;
+    let tracer = Tracer::record(&["--port", &nginx.port().to_string()])?;
+    ensure!(bpf::programs()?.difference(&before).count() > 0, "no BPF program is loaded while tracing");
+    Connection::open(nginx.port())?.fetch("/item/1")?;
+    let recording = tracer.stop_with(signal)?;
+    ensure!(recording.trace.servers("/item/1").len() == 1, "the request is not there");
+    let line = recording.said.lines().find(|line| line.contains("detached in "));
+    let line = line.map(str::trim).unwrap_or_default().to_owned();
+    ensure!(!line.is_empty(), "it does not say how long detaching took:\n{}", recording.said);
+    ensure!(recording.stopping < Duration::from_secs(3), "stopping took {:?}", recording.stopping);
+    bpf::wait_until_gone(&before, Duration::from_secs(2))?;
+    Ok(line)
+}
+
+fn kill_9_leaves_nothing() -> Result<String> {
+    let before = bpf::programs()?;
+    let nginx = nginx::start(&Options::default())?;
+    let mut tracer = Tracer::record(&[])?;
+    let loaded = bpf::programs()?.difference(&before).count();
+    ensure!(loaded > 0, "no BPF program is loaded while tracing");
+    Connection::open(nginx.port())?.fetch("/item/1")?;
+    tracer.signal(libc::SIGKILL)?;
+    tracer.end(Duration::from_secs(5))?;
+    bpf::wait_until_gone(&before, Duration::from_secs(5))?;
+    // The service did not notice.
+    Connection::open(nginx.port())?.fetch("/item/2")?;
+    Ok(format!("{loaded} programs were loaded, none is left"))
+}
+
+/// No request at all: an empty array, exit code 0.
+fn nothing_to_see() -> Result<String> {
+    let nginx = nginx::start(&Options::default())?;
+    let recording = Tracer::record(&["--port", &nginx.port().to_string(), "-d", "1s"])?.finish()?;
+    ensure!(recording.trace.spans.is_empty(), "spans without requests");
+    Ok(String::new())
+}
+
+fn show() -> Result<String> {
+    let nginx = nginx::start(&Options::default())?;
+    let tracer = Tracer::record(&["--port", &nginx.port().to_string()])?;
+    for number in 0..5 {
+        Connection::open(nginx.port())?.fetch(&format!("/item/shown-{number}"))?;
+    }
+    let recording = tracer.stop()?;
+    let output = recording.output.to_string_lossy().into_owned();
+    let (status, shown, said) = tracer::run(&[], &["show", &output, "--slowest", "2"])?;
+    ensure!(status.success(), "show ended with {status}: {said}");
+    let named = (0..5).filter(|number| shown.contains(&format!("/item/shown-{number}"))).count();
+    ensure!(named == 2, "{named} of the traces are shown, 2 were asked for:\n{shown}");
+    refuses(&[], &["show", "/no/such/traces.json"], "/no/such/traces.json")?;
+    Ok(String::new())
+}
+
+fn doctor() -> Result<String> {
+    let (status, shown, said) = tracer::run(&[], &["doctor"])?;
+    ensure!(status.success(), "doctor ended with {status}, although this kernel is traced here: {said}");
+    for word in ["BTF", "kernel"] {
+        ensure!(shown.to_lowercase().contains(&word.to_lowercase()), "nothing about {word}:\n{shown}");
+    }
+    Ok(String::new())
+}
