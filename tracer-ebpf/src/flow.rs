@@ -47,7 +47,7 @@ pub fn moved(m: &Moved) {
         return advance(c, m, now, 0);
     }
     let buffer = trusted_buffer(c, m);
-    if c.state & state::ANNOUNCED == 0 && !announce(c, m, &buffer) {
+    if c.state & state::ANNOUNCED == 0 && !announce(c, m, &buffer, now) {
         return advance(c, m, now, 0);
     }
 
@@ -118,7 +118,7 @@ fn trusted_buffer(c: &mut Conn, m: &Moved) -> Option<Buffer> {
 
 /// Tells userspace of the connection. False if nothing of it is to be captured now.
 #[inline(always)]
-fn announce(c: &mut Conn, m: &Moved, buffer: &Option<Buffer>) -> bool {
+fn announce(c: &mut Conn, m: &Moved, buffer: &Option<Buffer>, now: u64) -> bool {
     let Some(family) = conn::stream_family(m.sk) else { return false };
     if config!(select) == select::PORTS {
         let (local, remote) = if family == conn::AF_UNIX { (0, 0) } else { record::ports(m.sk) };
@@ -127,11 +127,11 @@ fn announce(c: &mut Conn, m: &Moved, buffer: &Option<Buffer>) -> bool {
             return false;
         }
     }
-    let (peek, len) = match buffer {
+    let peek = match buffer {
         Some(buffer) => buffer::peek(buffer, m.len).unwrap_or((0, 0)),
         None => (0, 0),
     };
-    record::open(c, m.sk, family, m.who, peek, len)
+    record::open(c, m.sk, family, m.who, now, peek)
 }
 
 /// Sends up to `want` bytes of the call to userspace.
@@ -169,7 +169,8 @@ fn ends_head(scratch: *mut Scratch, cap: u32, len: u32) -> bool {
     }
     let at = buffer::bounded(cap as u64 - 4);
     // SAFETY: an offset below 8192 in an area of 12288.
-    let last = unsafe { (&raw const (*scratch).data).cast::<u8>().add(at as usize).cast::<u32>().read_unaligned() };
+    let last =
+        unsafe { (&raw const (*scratch).data).cast::<u8>().add(at as usize).cast::<u32>().read_unaligned() };
     last == u32::from_le_bytes(*b"\r\n\r\n")
 }
 

@@ -38,7 +38,13 @@ pub fn read_user_word(address: u64, len: u32) -> Option<u64> {
     }
     let mut value = 0u64;
     // SAFETY: `len` is below 8, so the helper writes inside `value`.
-    let status = unsafe { bpf_probe_read_user((&raw mut value).cast(), (hidden(len as u64) & 7) as u32, address as *const c_void) };
+    let status = unsafe {
+        bpf_probe_read_user(
+            (&raw mut value).cast(),
+            (hidden(len as u64) & 7) as u32,
+            address as *const c_void,
+        )
+    };
     if status == 0 { Some(value) } else { None }
 }
 

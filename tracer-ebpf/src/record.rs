@@ -3,8 +3,8 @@
 
 use aya_ebpf::helpers::generated::bpf_get_current_comm;
 use tracer_common::abi::{
-    CloseRecord, Conn, ConnId, Header, OpenRecord, PEEK_BYTES, ProcessRecord, Progress, SegmentRecord, counter, dir, flag,
-    kind, state,
+    CloseRecord, Conn, ConnId, Header, OpenRecord, PEEK_BYTES, ProcessRecord, Progress, SegmentRecord,
+    counter, dir, flag, kind, state,
 };
 
 use crate::buffer::bounded;
@@ -38,9 +38,16 @@ unsafe fn copy_progress(from: *const Progress, to: *mut Progress) {
     }
 }
 
-/// Announces a connection. False if the ring had no room; it is then tried again at the next call.
+/// Announces a connection, stamped with the call that showed it. False if the ring had no room; it is then tried again at the next call.
 #[inline(always)]
-pub fn open(conn: *mut Conn, sk: u64, family: u16, who: Who, peek: u64, peek_len: u32) -> bool {
+pub fn open(
+    conn: *mut Conn,
+    sk: u64,
+    family: u16,
+    who: Who,
+    ts: u64,
+    (peek, peek_len): (u64, u32),
+) -> bool {
     let Some(mut slot) = EVENTS.reserve::<OpenRecord>(0) else {
         lost();
         return false;
@@ -54,7 +61,7 @@ pub fn open(conn: *mut Conn, sk: u64, family: u16, who: Who, peek: u64, peek_len
             dir: 0,
             family: family as u8,
             cap: 0,
-            ts: now(),
+            ts,
             tgid: who.tgid,
             tid: who.tid,
         };
@@ -126,7 +133,10 @@ pub fn segment(scratch: *mut Scratch, conn: *mut Conn, sk: u64, header: Header, 
         copy_progress(&raw const (*conn).tx, &raw mut (*record).tx);
         (*record).seq = seq;
         (*record).len = len;
-        core::slice::from_raw_parts(record.cast::<u8>(), (size_of::<SegmentRecord>() as u64 + bounded(cap as u64)) as usize)
+        core::slice::from_raw_parts(
+            record.cast::<u8>(),
+            (size_of::<SegmentRecord>() as u64 + bounded(cap as u64)) as usize,
+        )
     };
     if EVENTS.output::<[u8]>(record, NO_WAKEUP).is_err() {
         lost();

@@ -34,7 +34,8 @@ pub fn sock_recv(ctx: RawTracePointContext) -> i32 {
         return 0;
     }
     let Some(who) = selected() else { return 0 };
-    let call = current_call().filter(|call| buffer::kind(call) == Kind::Receive && !buffer::only_peeked(call));
+    let call =
+        current_call().filter(|call| buffer::kind(call) == Kind::Receive && !buffer::only_peeked(call));
     moved(&Moved { sk: ctx.arg(0), dir: dir::RX, len: ret as u32, who, call, fd_known: false, slot: 1 });
     0
 }

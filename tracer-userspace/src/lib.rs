@@ -4,13 +4,19 @@
 //! `capture` → [`event`] → `stream` → `protocol` → [`exchange`] → `causality` → `trace` → `export` and `report`.
 //! Between `capture` and the sinks nothing reads a clock, starts a thread, or does I/O.
 
-pub mod capture;
 pub mod arena;
+pub mod capture;
 pub mod causality;
+pub mod cli;
 pub mod event;
 pub mod exchange;
+pub mod export;
 pub mod process;
+pub mod protocol;
+pub mod recording;
+pub mod report;
 pub mod service;
+pub mod stream;
 pub mod target;
 pub mod time;
 pub mod trace;

@@ -25,6 +25,15 @@ impl Probes {
         drained
     }
 
+    /// Empties the table of connections: those of the self-check are nobody's.
+    pub fn forget_connections(&mut self) {
+        let known: Vec<u64> = self.conns.keys().flatten().collect();
+        for sk in known {
+            // One that is gone already needs no removing.
+            let _ = self.conns.remove(&sk);
+        }
+    }
+
     /// Hands the counts of connections to `handle`: of the quiet ones, or of all when `all` is set (at the end).
     /// Reading changes nothing in the table.
     pub fn sweep(&self, now: Nanos, all: bool, mut handle: impl FnMut(Counts)) {

@@ -43,6 +43,7 @@ pub fn run(probes: &mut Probes) -> Result<(), LoadError> {
         .and_then(|()| check_unix(probes));
     probes.set_mode(mode::OFF)?;
     probes.drain(|_| {});
+    probes.forget_connections();
     result.map_err(LoadError::SelfCheck)
 }
 

@@ -25,11 +25,11 @@ impl Before {
         let snapshot = Snapshot::read(proc, pids, &Limits { time: Duration::from_millis(300), ..Limits::default() });
         let mut inodes = FxHashSet::default();
         let mut tcp = 0;
-        for connection in snapshot.connections() {
+        for connection in snapshot.tcp.values().flat_map(|table| &table.connections) {
             tcp += 1;
             inodes.insert(connection.inode);
         }
-        inodes.extend(snapshot.unix_inodes());
+        inodes.extend(snapshot.unix.sockets.iter().map(|socket| socket.inode));
         Self { inodes, tcp, spoke: 0 }
     }
 

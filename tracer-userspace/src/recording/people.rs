@@ -84,7 +84,7 @@ impl People {
 
 /// Go moves its goroutines between threads at will.
 fn note_runtime(mn_runtimes: &mut FxHashSet<u32>, facts: &ProcessFacts) {
-    if facts.runtime == Ok(Runtime::Go) {
+    if facts.runtime == Some(Runtime::Go) {
         mn_runtimes.insert(facts.pid);
     } else {
         mn_runtimes.remove(&facts.pid);

@@ -2,7 +2,6 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
-use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 use tracer_common::abi::ConnId;
@@ -67,7 +66,6 @@ pub struct Engine {
     pub(super) forest: Forest,
     pub(super) causality: Causality,
     pub(super) stats: Stats,
-    names: FxHashMap<u32, Arc<str>>,
     ids: FxHashMap<ExchangeId, Key>,
     /// All records in the order in which they came; some are gone.
     order: VecDeque<Key>,
@@ -90,7 +88,6 @@ impl Engine {
             forest: Forest::default(),
             causality: Causality::default(),
             stats: Stats::default(),
-            names: FxHashMap::default(),
             ids: FxHashMap::default(),
             order: VecDeque::new(),
             timers: BinaryHeap::new(),
@@ -251,7 +248,6 @@ impl Engine {
             Item::Close(conn) => self.conns.close(conn, at),
             Item::Exit(tgid) => {
                 self.causality.process_exit(tgid);
-                self.names.remove(&tgid);
             }
             Item::Step(step) => self.handle_step(at, step, services),
         }
@@ -295,7 +291,7 @@ impl Engine {
         let conn = self.conns.get(id.conn).copied();
         let flow = conn.and_then(|conn| conn.flow);
         let kind = CallKind::new(destination(conn.map(|conn| conn.peer)), &head.method, &head.target);
-        let service = self.service(stamp.tgid, stamp.at, services);
+        let service = services.name(stamp.tgid, stamp.at);
         let key = self.forest.plant(Record {
             id,
             side,
@@ -370,6 +366,7 @@ impl Engine {
                     return;
                 }
                 record.end = Some(Ended { end, request_bytes, response_bytes, outcome });
+                let unmet = record.partner.is_none() && record.response.is_none();
                 match record.owner {
                     Some(owner) => {
                         self.causality.request_ended(owner, end);
@@ -385,6 +382,10 @@ impl Engine {
                                 .is_some_and(|parent| end.since(parent.end) > OVERRUN);
                         self.causality.call_ended(&call, id.conn, end, complete, overran);
                     }
+                }
+                if unmet {
+                    // The client may give up and close before the server has read.
+                    self.wait_for_partner(key, end);
                 }
                 self.forest.release(key);
             }
@@ -412,18 +413,6 @@ impl Engine {
                 self.early.entry(id).or_default().push((at, step));
             }
             (None, _) => self.stats.stray_steps += 1,
-        }
-    }
-
-    fn service(&mut self, tgid: u32, at: Nanos, services: &dyn Services) -> Arc<str> {
-        let name = services.name(tgid, at);
-        match self.names.get(&tgid) {
-            Some(known) if &**known == name => known.clone(),
-            _ => {
-                let name: Arc<str> = name.into();
-                self.names.insert(tgid, name.clone());
-                name
-            }
         }
     }
 }

@@ -20,6 +20,8 @@ mod stats;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use crate::time::Nanos;
 
 pub use engine::{Engine, Limits};
@@ -31,7 +33,7 @@ pub use stats::Stats;
 /// Who a process is.
 pub trait Services {
     /// Name of the service the process belonged to at a time.
-    fn name(&self, tgid: u32, at: Nanos) -> &str;
+    fn name(&self, tgid: u32, at: Nanos) -> Arc<str>;
 
     /// Whether its runtime moves work between threads at will (Go), so that threads prove nothing.
     fn is_mn_runtime(&self, tgid: u32) -> bool;

@@ -106,13 +106,13 @@ pub struct Out {
 struct Names<'a>(&'a BTreeSet<u32>);
 
 impl Services for Names<'_> {
-    fn name(&self, tgid: u32, _: Nanos) -> &str {
-        match tgid {
+    fn name(&self, tgid: u32, _: Nanos) -> Arc<str> {
+        Arc::from(match tgid {
             1 => "front",
             2 => "back",
             3 => "third",
             _ => "other",
-        }
+        })
     }
 
     fn is_mn_runtime(&self, tgid: u32) -> bool {
