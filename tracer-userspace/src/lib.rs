@@ -6,4 +6,6 @@
 
 pub mod event;
 pub mod exchange;
+pub mod protocol;
+pub mod stream;
 pub mod time;
