@@ -1,0 +1,151 @@
+//! Bytes that were only counted: what they do to framing and pairing. The rules are in the module above.
+
+use super::Http1;
+use super::body::{self, Body, Taken};
+use super::lane::State;
+use super::queue::{Answering, Asking};
+use crate::event::Direction;
+use crate::exchange::Outcome;
+use crate::protocol::tally::Skip;
+use crate::protocol::{Context, Gap};
+use crate::time::Nanos;
+
+impl Http1 {
+    /// Takes bytes that were not captured.
+    pub(super) fn gap(&mut self, cx: &mut Context<'_>, dir: Direction, gap: Gap) {
+        if self.lane(dir).state == State::Head && gap.len > 0 {
+            self.exhausted(cx, dir);
+        }
+        match self.lane(dir).state {
+            State::Tunnel => cx.tally.skip(Skip::Upgraded, gap.len),
+            State::Skip(why) => cx.skip(self.understood, why, gap.len),
+            State::Start if is_blank(&gap) => self.count_blank(cx, gap.len),
+            State::Start if gap.len > 0 => self.hidden(cx, dir, gap.len, gap.last, Skip::Desync),
+            State::Start | State::Head => {}
+            State::Body(body) => self.body_gap(cx, dir, gap, body),
+        }
+        if gap.len > 0 {
+            self.moved = Some(dir);
+        }
+    }
+
+    fn body_gap(&mut self, cx: &mut Context<'_>, dir: Direction, gap: Gap, was: Body) {
+        let mut body = was;
+        let taken = body.gap(gap.len, gap.tail);
+        let (used, at) = match taken {
+            // When the last of them moved is not known: earlier than the gap's end.
+            Taken::Passed(left) => (left, Nanos(0)),
+            Taken::All | Taken::Ended(_) => (gap.len, gap.last),
+        };
+        self.body_moved(cx, dir, used, at);
+        self.lane(dir).state = State::Body(body);
+        if body.is_blind() && (gap.len > 0 || !was.is_blind()) {
+            self.blinded(cx, dir, gap.last);
+        }
+        match taken {
+            Taken::All => {}
+            Taken::Ended(_) => self.body_ended(cx, dir, Outcome::Complete),
+            Taken::Passed(left) => {
+                self.exact = false;
+                self.body_ended(cx, dir, Outcome::EndUnframed);
+                if self.lane(dir).state == State::Start {
+                    self.hidden(cx, dir, gap.len.saturating_sub(left), gap.last, Skip::Desync);
+                } else {
+                    self.skip(
+                        cx,
+                        Skip::Desync,
+                        usize::try_from(gap.len.saturating_sub(left)).unwrap_or(usize::MAX),
+                    );
+                }
+            }
+        }
+    }
+
+    /// Bytes of a body moved: they belong to the direction's current exchange, if that is not over yet.
+    pub(super) fn body_moved(&mut self, cx: &mut Context<'_>, dir: Direction, bytes: u64, at: Nanos) {
+        cx.tally.body(bytes);
+        let is_request = self.requests == Some(dir);
+        let owner = self.lane(dir).owner;
+        if let Some(exchange) = self.queue.get(owner) {
+            let half = if is_request { &mut exchange.request } else { &mut exchange.response };
+            half.add(bytes, at);
+        }
+    }
+
+    /// A body's last byte has moved.
+    pub(super) fn body_ended(&mut self, cx: &mut Context<'_>, dir: Direction, outcome: Outcome) {
+        self.lane(dir).state = State::Start;
+        let owner = self.lane(dir).owner;
+        if self.requests == Some(dir) {
+            if let Some(exchange) = self.queue.get(owner) {
+                exchange.asking = Asking::Done;
+                exchange.framed &= outcome == Outcome::Complete;
+            }
+            self.end_if_over(cx, owner);
+        } else {
+            self.answered(cx, owner, outcome);
+        }
+    }
+
+    /// A body is followed blindly from here on: messages may hide in it.
+    pub(super) fn blinded(&mut self, cx: &mut Context<'_>, dir: Direction, at: Nanos) {
+        let owner = self.lane(dir).owner;
+        let is_request = self.requests == Some(dir);
+        if let Some(exchange) = self.queue.get(owner) {
+            exchange.framed = false;
+            if is_request {
+                exchange.asking = Asking::Blind;
+            }
+        }
+        if is_request {
+            self.exact = false;
+            self.end_if_over(cx, owner);
+        } else if self.queue.len() > 1 {
+            self.exact = false;
+            self.drop_where(cx, at, |exchange| exchange.number != owner);
+        }
+        // A response that is the only one due may be followed blindly without harm to the pairing.
+    }
+
+    /// Bytes stand where a message should begin, and its beginning is not known.
+    pub(super) fn hidden(&mut self, cx: &mut Context<'_>, dir: Direction, bytes: u64, at: Nanos, why: Skip) {
+        self.exact = false;
+        self.lane(dir).tentative = None;
+        if self.understood {
+            cx.tally.desyncs = cx.tally.desyncs.saturating_add(1);
+        }
+        if self.responses() == Some(dir) {
+            if let Some(exchange) = self.queue.only().filter(|exchange| exchange.is_awaiting()) {
+                exchange.answering = Answering::Begun;
+                exchange.framed = false;
+                if exchange.asking == Asking::Open {
+                    // Whether the rest of the request still comes does not matter any more.
+                    exchange.asking = Asking::Blind;
+                }
+                let number = exchange.number;
+                let lane = self.lane(dir);
+                lane.owner = number;
+                lane.state = State::Body(Body::Unseen);
+                self.body_moved(cx, dir, bytes, at);
+                return;
+            }
+            self.lose(cx, at);
+        } else if self.requests == Some(dir) {
+            // A request begins, whatever it is: a response that was followed blindly is over.
+            self.settle(cx);
+        }
+        self.lane(dir).state = State::Skip(why);
+        cx.skip(self.understood, why, bytes);
+    }
+}
+
+/// Whether a gap is no more than the empty line that some clients send after a body (RFC 9112 section 2.2).
+fn is_blank(gap: &Gap) -> bool {
+    let Some(tail) = gap.tail else { return false };
+    let tail = body::unpadded(&tail);
+    match gap.len {
+        1 => tail.ends_with(b"\n") || tail.ends_with(b"\r"),
+        2 => tail.ends_with(b"\r\n") || tail == b"\n",
+        _ => false,
+    }
+}

@@ -1,0 +1,314 @@
+//! Makes a request target fit to be shown and stored: credentials in it become `***`, and what could not be printed
+//! is percent-encoded. Nothing behind this module ever sees the target as it was sent.
+//!
+//! Masked are, in targets of every form (RFC 9112 section 3.2):
+//! * userinfo before an `@` in an authority (`http://user:pw@host/`), also in a URL inside the query;
+//! * the values of query parameters, and of path parameters (`;jsessionid=…`), whose name is sensitive.
+//!
+//! A name is sensitive if it, or what stands in its last brackets (`user[password]`), percent-decoded, in lower case
+//! and with `-` and `.` read as `_`, is one of [`NAMES`] or ends with one of [`ENDINGS`]. A harmless value masked
+//! costs a reader little, a secret shown costs much, so the lists are generous.
+
+/// What a masked value becomes.
+const MASK: &[u8] = b"***";
+
+/// Names whose values are secrets.
+const NAMES: &[&str] = &[
+    "access_key",
+    "apikey",
+    "assertion",
+    "auth",
+    "authorization",
+    "awsaccesskeyid",
+    "bearer",
+    "client_assertion",
+    "code",
+    "code_verifier",
+    "credential",
+    "credentials",
+    "jwt",
+    "key",
+    "nonce",
+    "otp",
+    "pass",
+    "passcode",
+    "passphrase",
+    "passwd",
+    "phpsessid",
+    "pin",
+    "pwd",
+    "samlrequest",
+    "samlresponse",
+    "session",
+    "sid",
+    "sig",
+    "ticket",
+    "x_amz_credential",
+    "x_goog_credential",
+];
+
+/// Endings of names whose values are secrets: `token` is also `access_token`, `csrf_token` and `X-Amz-Security-Token`.
+const ENDINGS: &[&str] = &[
+    "token",
+    "secret",
+    "password",
+    "passwd",
+    "signature",
+    "sessionid",
+    "session_id",
+    "api_key",
+    "apikey",
+    "_key",
+    "_auth",
+    "_pwd",
+    "_pass",
+    "_sig",
+    "_code",
+    "_otp",
+    "_pin",
+    "_jwt",
+];
+
+/// Longest name that is looked at after decoding; a longer one is treated as sensitive.
+const MAX_NAME: usize = 96;
+
+/// The target as it may be shown: ASCII, at most `limit` bytes (ending in `...` if it was longer), secrets masked.
+pub(super) fn target(target: &[u8], limit: usize) -> Box<str> {
+    if target.len() <= limit && target.iter().all(|byte| is_plain(*byte)) {
+        return String::from_utf8_lossy(target).into_owned().into_boxed_str();
+    }
+    let mut out = Vec::with_capacity(target.len().min(limit) + 8);
+    mask(target, &mut out, limit);
+    if out.len() > limit {
+        out.truncate(limit.saturating_sub(3));
+        out.extend_from_slice(b"...");
+    }
+    String::from_utf8_lossy(&out).into_owned().into_boxed_str()
+}
+
+/// Whether a byte neither needs encoding nor can be part of something to be masked.
+fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'=' | b'@' | b'%')
+}
+
+/// Where the walk through the target is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum At {
+    /// In the authority.
+    Authority,
+    /// In a path segment, or a parameter without a sensitive name.
+    Plain,
+}
+
+fn mask(target: &[u8], out: &mut Vec<u8>, limit: usize) {
+    // Authority-form (CONNECT) and a bare `user:pw@host` begin with an authority; origin-form and `*` do not.
+    let mut at = if matches!(target.first(), Some(b'/' | b'*')) { At::Plain } else { At::Authority };
+    let mut in_path = true;
+    let mut rest = target;
+    while let Some((byte, after)) = rest.split_first() {
+        if out.len() > limit {
+            return;
+        }
+        if at == At::Authority || rest.starts_with(b"://") {
+            let skipped = if rest.starts_with(b"://") { 3 } else { 0 };
+            let (marks, authority) = rest.split_at_checked(skipped).unwrap_or((b"", rest));
+            out.extend_from_slice(marks);
+            rest = after_userinfo(authority, out);
+            at = At::Plain;
+            continue;
+        }
+        if let Some(separator) = separator(rest) {
+            in_path &= *byte == b';';
+            let (separator, after) = rest.split_at_checked(separator).unwrap_or((rest, b""));
+            out.extend_from_slice(separator);
+            rest = after_parameter(after, in_path, out);
+        } else {
+            encode(*byte, out);
+            rest = after;
+        }
+    }
+}
+
+/// Length of what stands before a parameter's name here. A URL inside a value comes percent-encoded.
+fn separator(rest: &[u8]) -> Option<usize> {
+    match rest {
+        [b'?' | b'&' | b';' | b'#', ..] => Some(1),
+        [b'%', b'3', b'f' | b'F', ..] | [b'%', b'2', b'6', ..] => Some(3),
+        _ => None,
+    }
+}
+
+/// Masks userinfo at the beginning of an authority; returns what follows it.
+fn after_userinfo<'a>(authority: &'a [u8], out: &mut Vec<u8>) -> &'a [u8] {
+    let end = authority.iter().position(|byte| b"/?#&".contains(byte)).unwrap_or(authority.len());
+    let userinfo = authority.get(..end).unwrap_or_default().iter().rposition(|byte| *byte == b'@');
+    match userinfo.and_then(|at| authority.get(at..)) {
+        Some(rest) => {
+            out.extend_from_slice(MASK);
+            rest
+        }
+        None => authority,
+    }
+}
+
+/// Writes a parameter's name, and `***` for its value if the name is sensitive; returns what follows.
+fn after_parameter<'a>(parameter: &'a [u8], in_path: bool, out: &mut Vec<u8>) -> &'a [u8] {
+    let stops = |at: &usize| {
+        let here = parameter.get(*at..).unwrap_or_default();
+        matches!(here, [b'=' | b'/', ..] | [b'%', b'3', b'd' | b'D', ..]) || separator(here).is_some()
+    };
+    let name_end = (0..parameter.len()).find(stops).unwrap_or(parameter.len());
+    let Some((name, rest)) = parameter.split_at_checked(name_end) else { return parameter };
+    let sign = match rest {
+        [b'=', ..] => 1,
+        [b'%', ..] if separator(rest).is_none() => 3,
+        _ => 0,
+    };
+    if sign == 0 || !is_sensitive(name) {
+        // What it holds is walked over like the rest: there may be a URL with secrets in it.
+        return parameter;
+    }
+    let (sign, value) = rest.split_at_checked(sign).unwrap_or((rest, b""));
+    name.iter().for_each(|byte| encode(*byte, out));
+    out.extend_from_slice(sign);
+    out.extend_from_slice(MASK);
+    // A path parameter's value ends with its segment; a query's may contain nearly anything (RFC 3986 section 3.4).
+    let ends: &[u8] = if in_path { b"/?;" } else { b"&" };
+    let value_end = value.iter().position(|byte| ends.contains(byte)).unwrap_or(value.len());
+    value.get(value_end..).unwrap_or_default()
+}
+
+fn is_sensitive(name: &[u8]) -> bool {
+    let mut buffer = [0u8; MAX_NAME];
+    let Some(name) = normal(name, &mut buffer) else { return true };
+    let inner = name.strip_suffix(b"]").and_then(|name| name.rsplit(|byte| *byte == b'[').next());
+    [Some(name), inner].into_iter().flatten().any(|name| {
+        NAMES.iter().any(|known| known.as_bytes() == name)
+            || ENDINGS.iter().any(|ending| name.ends_with(ending.as_bytes()))
+    })
+}
+
+/// The name percent-decoded, in lower case, `-` and `.` as `_`; `None` if it is too long.
+fn normal<'b>(name: &[u8], buffer: &'b mut [u8; MAX_NAME]) -> Option<&'b [u8]> {
+    let mut length = 0;
+    let mut rest = name;
+    while let Some((byte, after)) = rest.split_first() {
+        let mut byte = *byte;
+        rest = after;
+        if byte == b'%'
+            && let [high, low, after @ ..] = after
+            && let (Some(high), Some(low)) = (char::from(*high).to_digit(16), char::from(*low).to_digit(16))
+        {
+            byte = (high << 4 | low) as u8;
+            rest = after;
+        }
+        *buffer.get_mut(length)? = match byte {
+            b'-' | b'.' => b'_',
+            byte => byte.to_ascii_lowercase(),
+        };
+        length += 1;
+    }
+    buffer.get(..length)
+}
+
+/// Writes a byte, percent-encoded unless it is a visible ASCII character.
+fn encode(byte: u8, out: &mut Vec<u8>) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    if byte.is_ascii_graphic() {
+        out.push(byte);
+    } else {
+        let digit = |nibble: u8| HEX.get(usize::from(nibble)).copied().unwrap_or(b'0');
+        out.extend_from_slice(&[b'%', digit(byte >> 4), digit(byte & 15)]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(bytes: &[u8]) -> String {
+        target(bytes, 2048).into()
+    }
+
+    #[test]
+    fn harmless_targets_stay_as_they_are() {
+        for text in [
+            "/",
+            "*",
+            "/users/1?page=2&sort=name",
+            "/a@b/c",
+            "h:443",
+            "http://h/p?q=1",
+            "/?",
+            "/?a",
+            "/x;v=1",
+        ] {
+            assert_eq!(shown(text.as_bytes()), text);
+        }
+    }
+
+    #[test]
+    fn sensitive_values_are_masked_and_nothing_else() {
+        let cases = [
+            ("/a?password=x&b=1", "/a?password=***&b=1"),
+            ("/a?b=1&token=abc;d#f", "/a?b=1&token=***"),
+            ("/a?Access-Token=x", "/a?Access-Token=***"),
+            ("/a?acc%65ss_token=x", "/a?acc%65ss_token=***"),
+            ("/a?X-Amz-Signature=1&X-Amz-Date=2", "/a?X-Amz-Signature=***&X-Amz-Date=2"),
+            (
+                "/a?X-Amz-Credential=1&X-Amz-Security-Token=2",
+                "/a?X-Amz-Credential=***&X-Amz-Security-Token=***",
+            ),
+            ("/a?user%5Bpassword%5D=x&user[name]=n", "/a?user%5Bpassword%5D=***&user[name]=n"),
+            ("/a;jsessionid=AB/b;v=1?x=1", "/a;jsessionid=***/b;v=1?x=1"),
+            ("/a?key=a=b&c=d", "/a?key=***&c=d"),
+            ("/a?key=&c=d", "/a?key=***&c=d"),
+            ("/a?monkey=1&tokens=2&keys=3", "/a?monkey=1&tokens=2&keys=3"),
+            ("/a?b=1;sig=2;c=3", "/a?b=1;sig=***"),
+            ("/a?b?token=x", "/a?b?token=***"),
+            (
+                "/a?next=https%3A%2F%2Fh%2F%3Ftoken%3Dabc%26b%3D1&c=2",
+                "/a?next=https%3A%2F%2Fh%2F%3Ftoken%3D***&c=2",
+            ),
+            ("/a?next=/b?token=x&c=2", "/a?next=/b?token=***&c=2"),
+        ];
+        for (sent, expected) in cases {
+            assert_eq!(shown(sent.as_bytes()), expected, "{sent}");
+        }
+    }
+
+    #[test]
+    fn userinfo_is_masked_wherever_an_authority_stands() {
+        let cases = [
+            ("http://user:pw@h:80/p@q", "http://***@h:80/p@q"),
+            ("user:pw@h:443", "***@h:443"),
+            ("http://u@x@h/", "http://***@h/"),
+            ("/p?next=https://u:p@h/x", "/p?next=https://***@h/x"),
+            ("/proxy/http://u:p@h/x", "/proxy/http://***@h/x"),
+        ];
+        for (sent, expected) in cases {
+            assert_eq!(shown(sent.as_bytes()), expected, "{sent}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_printed_is_encoded() {
+        assert_eq!(shown(b"/a\xffb\x1b[31m c\xc3\xa9"), "/a%FFb%1B[31m%20c%C3%A9");
+    }
+
+    #[test]
+    fn the_length_is_bounded_and_says_so() {
+        let long = [b'/'; 5000];
+        assert_eq!(target(&long, 100).len(), 100);
+        assert!(target(&long, 100).ends_with("..."));
+        let encoded = [0xffu8; 5000];
+        assert!(target(&encoded, 100).len() <= 100);
+        assert_eq!(target(&[b'/'; 100], 100).len(), 100);
+    }
+
+    #[test]
+    fn no_name_however_long_leaks_its_value() {
+        let name = "a".repeat(500) + "password";
+        assert!(shown(format!("/?{name}=hunter2").as_bytes()).ends_with("=***"));
+    }
+}

@@ -1,0 +1,208 @@
+//! HTTP/1.x (RFC 9112, semantics RFC 9110) on one connection end, from streams of which the bodies, and parts of the
+//! heads, are only counted.
+//!
+//! # How messages are delimited
+//!
+//! Each direction (a [`lane::Lane`]) is followed byte by byte. **Framing decides; hints do not.** As long as the
+//! position in a message is known, bytes are what the framing says, even if a call begins like a message. Only where
+//! the framing is unknown ([`body::Body::Blind`], `Skip`) does the beginning of a call count.
+//! A body whose framing was not captured ends (a) by the last bytes of its last call (`0\r\n\r\n`), (b) where a call
+//! in the same direction begins like a message, (c) for a response: where a new request begins while nothing else is
+//! outstanding, or (d) with the connection. Only (a) makes it `Complete`.
+//!
+//! # How requests and responses are paired: right or absent
+//!
+//! The k-th response on a connection answers the k-th request (RFC 9112 section 9.3). That is exact as long as every
+//! byte of both directions has been framed since a *certain point*. Certain points are
+//!
+//! 1. the first byte of a connection that was established while the tracer watched, and
+//! 2. a request that begins with a call while no response bytes are owed.
+//!
+//! The second cannot be read from the stream alone: after a loss, or on a connection that was open before, an unknown
+//! number of requests may be waiting. It is accepted when
+//! * no request is known to be waiting, nor was any given up (below) whose response has not been seen since, and
+//! * the bytes that moved last before it were the other direction's: had there been unseen requests, they have been
+//!   answered with something, and
+//! * the connection has not been seen to *stagger*: to begin a request in a new call while an earlier one waits (while on
+//!   probation, see below: and after some of the bytes that answer the earlier ones; a batch may take several calls).
+//!
+//! A client that sends requests one by one, or in batches, waits for all answers before it goes on, so this is right
+//! for it. A client that staggers is paired exactly while every byte is seen, and is given up after the first loss.
+//! **The one assumption that remains**: a connection does not stagger for the first time at the very moment of the loss
+//! (or of the tracer's coming), and hide it behind a perfect alternation of calls ever after.
+//!
+//! After such a point pairing is on probation until one exchange has been framed without a break and nothing else
+//! was waiting: if the connection staggers before that, what waits is ended as `ResponseUnseen` and the connection
+//! is given up.
+//!
+//! When bytes of unknown content hide message boundaries:
+//! * hidden bytes where a request should begin: what was asked before still pairs in order; later requests are skipped
+//!   until the next certain point;
+//! * hidden bytes where a response should begin: if one request waits, they are (the beginning of) its response:
+//!   `ResponseUnseen`; if several wait, it is not known how many were answered: all of them are `ResponseUnseen`, and
+//!   as many responses must be seen before pairing begins again, which may be never;
+//! * more bytes than a Content-Length had left: the message is over (`EndUnframed`: when, is not known), then as above;
+//! * a body followed blindly while other requests wait: those are `ResponseUnseen`.
+//!
+//! # Two views of one moment
+//!
+//! The probes record a call when it has ended. On a client with one thread that writes and another that reads, the
+//! response's record can therefore come before the request's. While pairing is exact, a response that nobody waits
+//! for is kept ([`queue::Held`]) and told after the request that follows; the request's times are then no later than
+//! the response's. On a server the record of a response can likewise come after that of the next request: that is
+//! told from staggering by nothing, does no harm, and is forgotten after [`CALM`] orderly exchanges.
+
+mod body;
+mod call;
+mod end;
+mod gap;
+mod head;
+mod lane;
+mod mask;
+mod queue;
+mod request;
+mod response;
+mod traceparent;
+
+#[cfg(test)]
+mod tests;
+
+use tracer_common::classify::{Class, classify_bytes};
+
+use super::tally::Skip;
+use super::{Context, Parser, Piece};
+use crate::event::Direction;
+use crate::time::Nanos;
+use lane::{Lane, State};
+use queue::Queue;
+
+/// Orderly exchanges (asked and answered, nothing else waiting) after which staggering is forgotten.
+pub(crate) const CALM: u8 = 16;
+
+/// Responses that are kept until their requests' records come.
+const MAX_AHEAD: usize = 4;
+
+/// What a direction carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Requests,
+    Responses,
+    /// The first bytes do not tell yet.
+    Undecided,
+    /// Neither.
+    Neither,
+}
+
+/// HTTP/1.x on one connection end.
+pub struct Http1 {
+    rx: Lane,
+    tx: Lane,
+    /// In which direction the requests go.
+    requests: Option<Direction>,
+    queue: Queue,
+    /// Every byte has been framed since a certain point.
+    exact: bool,
+    /// Orderly exchanges until staggering is forgotten; 0: none was seen.
+    staggered: u8,
+    /// A response was skipped since pairing was last exact: it may have been the next request's.
+    strayed: bool,
+    /// Requests that were seen and given up, whose responses have not been seen since.
+    missing: u32,
+    /// In which direction bytes moved last.
+    moved: Option<Direction>,
+    understood: bool,
+}
+
+impl Http1 {
+    /// A connection on which a call just began like a message. `whole`: nothing moved on it before; `moved`: in which
+    /// direction bytes moved last.
+    pub fn new(whole: bool, moved: Option<Direction>) -> Http1 {
+        let state = if whole { State::Start } else { State::Skip(Skip::Joined) };
+        Http1 {
+            rx: Lane::new(state),
+            tx: Lane::new(state),
+            requests: None,
+            queue: Queue::default(),
+            exact: whole,
+            staggered: 0,
+            strayed: false,
+            missing: 0,
+            moved,
+            understood: false,
+        }
+    }
+
+    fn lane(&mut self, dir: Direction) -> &mut Lane {
+        match dir {
+            Direction::Rx => &mut self.rx,
+            Direction::Tx => &mut self.tx,
+        }
+    }
+
+    /// The direction of the responses, once that is known.
+    fn responses(&self) -> Option<Direction> {
+        self.requests.map(opposite)
+    }
+
+    /// What a direction carries, given the first bytes of a message on it. `strict`: only bytes that are certain to be
+    /// a message's beginning pass.
+    fn kind(&self, dir: Direction, bytes: &[u8], strict: bool) -> Kind {
+        let known =
+            self.requests.map(|requests| if requests == dir { Kind::Requests } else { Kind::Responses });
+        if let Some(known) = known
+            && !strict
+        {
+            return known;
+        }
+        match (classify_bytes(bytes), known) {
+            (Class::Http1Request, None | Some(Kind::Requests)) => Kind::Requests,
+            (Class::Http1Response, None | Some(Kind::Responses)) => Kind::Responses,
+            (Class::Prefix, _) => Kind::Undecided,
+            _ => Kind::Neither,
+        }
+    }
+
+    /// The protocol is certain: what was skipped before, because the beginning of this was missed, is accounted for.
+    fn understand(&mut self, cx: &mut Context<'_>) {
+        if !self.understood {
+            self.understood = true;
+            cx.tally.skip(Skip::Joined, std::mem::take(cx.unclaimed));
+        }
+    }
+
+    fn skip(&self, cx: &mut Context<'_>, why: Skip, bytes: usize) {
+        cx.skip(self.understood, why, bytes as u64);
+    }
+}
+
+fn opposite(dir: Direction) -> Direction {
+    match dir {
+        Direction::Rx => Direction::Tx,
+        Direction::Tx => Direction::Rx,
+    }
+}
+
+impl Parser for Http1 {
+    fn feed(&mut self, cx: &mut Context<'_>, dir: Direction, piece: Piece<'_>) {
+        match piece {
+            Piece::Bytes(bytes) => self.bytes(cx, dir, &bytes),
+            Piece::Gap(gap) => self.gap(cx, dir, gap),
+        }
+    }
+
+    fn close(&mut self, cx: &mut Context<'_>, at: Nanos) {
+        self.end_all(cx, at, true);
+    }
+
+    fn finish(&mut self, cx: &mut Context<'_>, at: Nanos) {
+        self.end_all(cx, at, false);
+    }
+
+    fn understood(&self) -> bool {
+        self.understood
+    }
+
+    fn pending(&self) -> u64 {
+        self.rx.pending() + self.tx.pending()
+    }
+}

@@ -1,0 +1,133 @@
+//! From ordered bytes to exchanges: one parser per protocol, all behind one trait.
+//!
+//! Parsers are sans-IO and see *cut-off* streams: the beginning of a message and, for the rest, only how many bytes
+//! there were and when the last of them moved. A parser therefore says what it knows for certain and counts the
+//! rest; it never guesses a pairing. `stream` owns the connections, decides what is a gap, and feeds the parsers.
+
+use tracer_common::abi::ConnId;
+use tracer_common::classify::{Class, classify_bytes};
+
+use crate::event::{Direction, Stamp};
+use crate::exchange::Step;
+use crate::time::Nanos;
+
+pub mod guess;
+pub mod http1;
+pub mod names;
+pub mod tally;
+
+use names::Names;
+use tally::{Skip, Tally};
+
+/// Bytes in their order on one direction of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bytes<'a> {
+    /// The bytes, never empty.
+    pub data: &'a [u8],
+    /// They are the first of a call and look like the beginning of a message.
+    pub starts: bool,
+    /// They are the last of their call (nothing of it was cut off).
+    pub ends_call: bool,
+    /// TCP sequence number of the first one.
+    pub seq: u32,
+    /// Who moved them; the end of the call.
+    pub stamp: Stamp,
+}
+
+/// Bytes that moved and were not captured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// How many. 0: there are no more bytes, but the tail of the last gap has become known.
+    pub len: u64,
+    /// When the last of them moved.
+    pub last: Nanos,
+    /// The last eight bytes of the last call, if they were readable. A call of fewer bytes is padded with zeros.
+    pub tail: Option<[u8; 8]>,
+}
+
+/// What a connection's direction consists of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Piece<'a> {
+    /// Captured.
+    Bytes(Bytes<'a>),
+    /// Counted.
+    Gap(Gap),
+}
+
+/// Bounds on what is kept. The defaults suit a host with some ten thousand connections.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Connections followed at a time.
+    pub connections: usize,
+    /// Requests of one connection that wait for their responses; further ones are counted, not paired.
+    pub outstanding: usize,
+    /// Bytes of a request target that are kept.
+    pub target: usize,
+    /// Distinct methods and hosts of which one copy is shared.
+    pub names: usize,
+    /// Distinct endpoints in the list of what was not understood.
+    pub strangers: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits { connections: 1 << 18, outstanding: 1024, target: 2048, names: 4096, strangers: 1024 }
+    }
+}
+
+/// What a parser works with besides its own state.
+pub struct Context<'a> {
+    /// The connection, for naming exchanges.
+    pub conn: ConnId,
+    /// Where steps go.
+    pub out: &'a mut Vec<Step>,
+    /// Where every byte is accounted for.
+    pub tally: &'a mut Tally,
+    /// Shared strings.
+    pub names: &'a mut Names,
+    /// Bounds.
+    pub limits: &'a Limits,
+    /// Bytes of this connection that nobody has accounted for, because it is not certain yet that the protocol is
+    /// spoken on it at all.
+    pub unclaimed: &'a mut u64,
+}
+
+impl Context<'_> {
+    /// Accounts for bytes that belong to no message. Before the protocol is certain they stay unclaimed.
+    pub fn skip(&mut self, understood: bool, why: Skip, bytes: u64) {
+        if understood {
+            self.tally.skip(why, bytes);
+        } else {
+            *self.unclaimed = self.unclaimed.saturating_add(bytes);
+        }
+    }
+}
+
+/// One protocol on one connection.
+pub trait Parser: Send {
+    /// Takes the next piece of one direction. Pieces of both directions come in the order in which they moved.
+    fn feed(&mut self, cx: &mut Context<'_>, dir: Direction, piece: Piece<'_>);
+
+    /// The connection is over.
+    fn close(&mut self, cx: &mut Context<'_>, at: Nanos);
+
+    /// The capture is over; the connection is not.
+    fn finish(&mut self, cx: &mut Context<'_>, at: Nanos);
+
+    /// Whether it is certain that the protocol is spoken. A parser that is not certain and holds no bytes is dropped.
+    fn understood(&self) -> bool;
+
+    /// Bytes held back because what they are is not yet decided.
+    fn pending(&self) -> u64;
+}
+
+/// A parser for a connection on which a call began with `data`, or `None` if no protocol is recognised. `whole` says
+/// that nothing moved on the connection before, `moved` in which direction bytes moved last.
+pub fn recognise(data: &[u8], whole: bool, moved: Option<Direction>) -> Option<Box<dyn Parser>> {
+    match classify_bytes(data) {
+        Class::Http1Request | Class::Http1Response | Class::Prefix => {
+            Some(Box::new(http1::Http1::new(whole, moved)))
+        }
+        Class::Unknown | Class::Http2 | Class::Tls => None,
+    }
+}

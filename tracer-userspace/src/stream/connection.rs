@@ -1,0 +1,232 @@
+//! One connection end: turns its events into ordered pieces and feeds them to its parser.
+
+use tracer_common::abi::{ConnId, Progress, proto};
+
+use super::cursor::Cursor;
+use super::ledger::Ledger;
+use super::strangers::{self, End, Peer, Strangers};
+use crate::event::{Counts, Direction, Open, Role, Segment};
+use crate::exchange::Step;
+use crate::protocol::guess::{Guess, guess};
+use crate::protocol::names::Names;
+use crate::protocol::tally::Skip;
+use crate::protocol::{self, Bytes, Context, Gap, Limits, Parser, Piece};
+use crate::time::Nanos;
+
+/// What all connections share.
+pub(super) struct Shared {
+    pub limits: Limits,
+    pub ledger: Ledger,
+    pub names: Names,
+    pub strangers: Strangers,
+}
+
+/// State of one connection end. Small, because most never speak a protocol that is parsed.
+pub(super) struct Connection {
+    id: ConnId,
+    peer: Peer,
+    end: End,
+    looks_like: Option<Guess>,
+    /// It was established while the tracer watched, and no record of it has been lost so far.
+    watched: bool,
+    rx: Cursor,
+    tx: Cursor,
+    moved: Option<Direction>,
+    /// Bytes for which no parser has accounted.
+    unclaimed: u64,
+    parser: Option<Box<dyn Parser>>,
+}
+
+impl Connection {
+    pub(super) fn new(id: ConnId) -> Connection {
+        Connection {
+            id,
+            peer: Peer::Unknown,
+            end: End::Assumed,
+            looks_like: None,
+            watched: false,
+            rx: Cursor::default(),
+            tx: Cursor::default(),
+            moved: None,
+            unclaimed: 0,
+            parser: None,
+        }
+    }
+
+    pub(super) fn id(&self) -> ConnId {
+        self.id
+    }
+
+    /// Its addresses and first bytes became known.
+    pub(super) fn open(&mut self, open: &Open) {
+        (self.peer, self.end) = strangers::service(&open.endpoints, open.role);
+        self.watched = open.role != Role::Unseen && self.moved.is_none();
+        let peek = open.peek.get(..usize::from(open.peek_len)).unwrap_or(&open.peek);
+        self.looks_like = self.looks_like.or_else(|| guess(peek));
+    }
+
+    /// Takes a segment.
+    pub(super) fn segment(&mut self, segment: &Segment<'_>, shared: &mut Shared, out: &mut Vec<Step>) {
+        if segment.lost_before {
+            self.watched = false;
+            shared.ledger.lost_before += 1;
+        }
+        self.advance(&segment.rx, &segment.tx, shared, out);
+        let len = u64::from(segment.len);
+        let (cursor, before) = match segment.dir {
+            Direction::Rx => (&mut self.rx, segment.rx.bytes),
+            Direction::Tx => (&mut self.tx, segment.tx.bytes),
+        };
+        if before < cursor.bytes {
+            // Another record has already accounted for (the beginning of) these bytes: their place is past.
+            shared.ledger.late += 1;
+            let beyond = before.saturating_add(len).saturating_sub(cursor.bytes);
+            if let Some(gap) = cursor.rest(beyond, segment.stamp.at) {
+                self.piece(segment.dir, Piece::Gap(gap), shared, out);
+            }
+            return;
+        }
+        let captured = len.min(segment.data.len() as u64);
+        let data = segment.data.get(..captured as usize).unwrap_or_default();
+        cursor.captured(captured);
+        let rest = cursor.rest(len - captured, segment.stamp.at);
+        if !data.is_empty() {
+            let bytes = Bytes {
+                data,
+                starts: segment.starts,
+                ends_call: rest.is_none(),
+                seq: segment.seq,
+                stamp: segment.stamp,
+            };
+            self.piece(segment.dir, Piece::Bytes(bytes), shared, out);
+        }
+        if let Some(gap) = rest {
+            self.piece(segment.dir, Piece::Gap(gap), shared, out);
+        }
+    }
+
+    /// Takes counts without a call.
+    pub(super) fn counts(&mut self, counts: &Counts, shared: &mut Shared, out: &mut Vec<Step>) {
+        self.advance(&counts.rx, &counts.tx, shared, out);
+    }
+
+    /// Hands on what moved up to these counts, the older direction first.
+    fn advance(&mut self, rx: &Progress, tx: &Progress, shared: &mut Shared, out: &mut Vec<Step>) {
+        let received = self.rx.advance(rx).map(|gap| (Direction::Rx, gap));
+        let sent = self.tx.advance(tx).map(|gap| (Direction::Tx, gap));
+        let in_order = match (&received, &sent) {
+            (Some((_, received)), Some((_, sent))) => received.last <= sent.last,
+            _ => true,
+        };
+        let both = if in_order { [received, sent] } else { [sent, received] };
+        for (dir, gap) in both.into_iter().flatten() {
+            self.piece(dir, Piece::Gap(gap), shared, out);
+        }
+    }
+
+    fn piece(&mut self, dir: Direction, piece: Piece<'_>, shared: &mut Shared, out: &mut Vec<Step>) {
+        let bytes = match &piece {
+            Piece::Bytes(bytes) => bytes.data.len() as u64,
+            Piece::Gap(Gap { len, .. }) => *len,
+        };
+        shared.ledger.seen = shared.ledger.seen.saturating_add(bytes);
+        if self.parser.is_none()
+            && let Piece::Bytes(Bytes { data, starts: true, .. }) = piece
+        {
+            let whole = self.watched && self.moved.is_none();
+            self.parser = protocol::recognise(data, whole, self.moved);
+            self.looks_like = self.looks_like.or_else(|| guess(data));
+        }
+        if bytes > 0 {
+            self.moved = Some(dir);
+        }
+        let Some(parser) = &mut self.parser else {
+            self.unclaimed = self.unclaimed.saturating_add(bytes);
+            return;
+        };
+        let mut cx = Context {
+            conn: self.id,
+            out,
+            tally: &mut shared.ledger.tally,
+            names: &mut shared.names,
+            limits: &shared.limits,
+            unclaimed: &mut self.unclaimed,
+        };
+        parser.feed(&mut cx, dir, piece);
+        if !parser.understood() && parser.pending() == 0 {
+            self.parser = None;
+        }
+    }
+
+    /// The connection, or the capture, is over: accounts for all that is left.
+    pub(super) fn end(&mut self, at: Nanos, how: Ending, shared: &mut Shared, out: &mut Vec<Step>) {
+        if let Some(mut parser) = self.parser.take() {
+            let mut cx = Context {
+                conn: self.id,
+                out,
+                tally: &mut shared.ledger.tally,
+                names: &mut shared.names,
+                limits: &shared.limits,
+                unclaimed: &mut self.unclaimed,
+            };
+            match how {
+                Ending::Closed(_) => parser.close(&mut cx, at),
+                Ending::Finished => parser.finish(&mut cx, at),
+            }
+            shared.ledger.understood += u64::from(parser.understood());
+        }
+        let bytes = std::mem::take(&mut self.unclaimed);
+        if bytes == 0 {
+            return;
+        }
+        let kernel = match how {
+            Ending::Closed(proto) => proto,
+            Ending::Finished => proto::UNKNOWN,
+        };
+        if kernel == proto::IGNORED {
+            shared.ledger.tally.skip(Skip::Ignored, bytes);
+            return;
+        }
+        let (why, looks_like) = self.class(kernel);
+        shared.ledger.tally.skip(why, bytes);
+        shared.strangers.add(self.peer, self.end, looks_like, bytes, shared.limits.strangers);
+    }
+
+    /// Why this connection was not understood.
+    fn class(&self, kernel: u8) -> (Skip, Option<Guess>) {
+        match (kernel, self.looks_like) {
+            (proto::TLS, _) => (Skip::Tls, Some(Guess::Tls)),
+            (proto::HTTP2, _) => (Skip::Http2, Some(Guess::Http2)),
+            (_, Some(Guess::Tls)) => (Skip::Tls, Some(Guess::Tls)),
+            (_, Some(Guess::Http2)) => (Skip::Http2, Some(Guess::Http2)),
+            (_, other) => (Skip::NotUnderstood, other),
+        }
+    }
+
+    /// Adds to a snapshot what this connection would add at its end.
+    pub(super) fn snapshot(&self, ledger: &mut Ledger, strangers: &mut Strangers, limits: &Limits) {
+        let unclaimed = self.unclaimed;
+        let pending = self.parser.as_ref().map_or(0, |parser| parser.pending());
+        ledger.pending = ledger.pending.saturating_add(pending);
+        ledger.understood += u64::from(self.parser.as_ref().is_some_and(|parser| parser.understood()));
+        if unclaimed > 0 {
+            let (why, looks_like) = self.class(proto::UNKNOWN);
+            ledger.tally.skip(why, unclaimed);
+            strangers.add(self.peer, self.end, looks_like, unclaimed, limits.strangers);
+        }
+    }
+
+    /// Bytes handed on: received, sent.
+    pub(super) fn positions(&self) -> (u64, u64) {
+        (self.rx.bytes, self.tx.bytes)
+    }
+}
+
+/// Why a connection's state is given up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// It was closed; what the kernel side thinks its protocol is.
+    Closed(u8),
+    /// The capture is over.
+    Finished,
+}

@@ -1,0 +1,173 @@
+//! Tests of the account and of connections that are not understood.
+
+use super::simulate::{Kernel, Recorded, replay};
+use super::*;
+use crate::event::Direction::{Rx, Tx};
+use crate::event::Role;
+use crate::protocol::guess::Guess;
+
+const GET: &[u8] = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n";
+const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+
+fn steps_of(kernel: &Kernel) -> (Streams, Vec<Step>) {
+    let (mut streams, mut out) = (Streams::new(Limits::default()), Vec::new());
+    for event in &kernel.events {
+        event.feed(&mut streams, &mut out);
+    }
+    (streams, out)
+}
+
+#[test]
+fn a_connection_is_freed_at_its_close() {
+    let mut kernel = Kernel::new(1, Role::Passive);
+    kernel.call(Rx, GET, 10);
+    kernel.call(Tx, OK, 20);
+    kernel.close(30);
+    let (streams, out) = steps_of(&kernel);
+    assert_eq!(streams.open_connections(), 0);
+    assert_eq!(out.len(), 3);
+    let ledger = streams.ledger();
+    assert_eq!((ledger.seen, ledger.tally.heads, ledger.tally.bodies), (kernel.bytes(), ledger.seen - 2, 2));
+    assert!(ledger.closes());
+}
+
+#[test]
+fn what_comes_after_the_close_is_counted_once_and_opens_nothing() {
+    let mut kernel = Kernel::new(1, Role::Passive);
+    kernel.call(Rx, GET, 10);
+    kernel.close(20);
+    kernel.call(Rx, GET, 30);
+    let again = kernel.events.clone();
+    kernel.events.extend(again);
+    kernel.sweep(40);
+    let (streams, _) = steps_of(&kernel);
+    let ledger = streams.ledger();
+    assert_eq!(streams.open_connections(), 0);
+    assert_eq!(ledger.connections, 1);
+    assert_eq!(ledger.seen, kernel.bytes());
+    assert_eq!(ledger.tally.skipped(Skip::AfterClose), GET.len() as u64);
+    assert!(ledger.closes());
+}
+
+#[test]
+fn reading_counts_twice_does_no_harm() {
+    let mut kernel = Kernel::new(1, Role::Passive);
+    kernel.call(Rx, GET, 10);
+    kernel.call(Tx, b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n", 20);
+    kernel.sendfile(Tx, 3000, 30);
+    kernel.sweep(35);
+    kernel.sweep(36);
+    kernel.sendfile(Tx, 2000, 40);
+    kernel.sweep(45);
+    kernel.sweep(46);
+    let (streams, out) = steps_of(&kernel);
+    assert!(matches!(out.last(), Some(Step::End { end: Nanos(40), .. })));
+    assert_eq!(out.len(), 3);
+    assert_eq!(streams.ledger().seen, kernel.bytes());
+}
+
+#[test]
+fn a_connection_without_its_open_record_works() {
+    let mut kernel = Kernel::new(1, Role::Passive);
+    kernel.call(Rx, GET, 10);
+    kernel.call(Tx, OK, 20);
+    kernel.events.remove(0);
+    let (told, _) = replay(&kernel.events, Limits::default(), 30).unwrap();
+    assert_eq!(told[0].status(), Some(200));
+}
+
+#[test]
+fn what_is_not_understood_is_told_by_endpoint() {
+    let (mut streams, mut out) = (Streams::new(Limits::default()), Vec::new());
+    for number in 0..3 {
+        let mut kernel = Kernel::new(number, Role::Active);
+        kernel.call(Tx, b"\0\0\0\x08\x04\xd2\x16\x2f", 10);
+        kernel.call(Rx, b"N", 20);
+        kernel.call(Tx, b"\0\0\0\x29\0\x03\0\0user\0postgres", 30);
+        kernel.close(40);
+        kernel.events.iter().for_each(|event| event.feed(&mut streams, &mut out));
+    }
+    let mut tls = Kernel::new(9, Role::Active);
+    tls.call(Tx, &[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc], 10);
+    tls.sweep(20);
+    tls.events.iter().for_each(|event| event.feed(&mut streams, &mut out));
+
+    assert!(out.is_empty());
+    let list = streams.not_understood();
+    assert_eq!(list.len(), 2);
+    assert_eq!((list[0].connections, list[0].looks_like), (3, Some(Guess::PostgreSql)));
+    assert_eq!(list[0].peer, Peer::Inet([127, 0, 0, 1].into(), 8080));
+    assert_eq!(list[0].end, End::Caller);
+    assert_eq!((list[1].connections, list[1].bytes, list[1].looks_like), (1, 9, Some(Guess::Tls)));
+    let ledger = streams.ledger();
+    assert_eq!(ledger.tally.skipped(Skip::Tls), 9);
+    assert_eq!(ledger.tally.skipped(Skip::NotUnderstood), list[0].bytes);
+    assert!(ledger.closes());
+}
+
+#[test]
+fn a_byte_that_might_begin_a_message_costs_nothing_when_it_does_not() {
+    let mut kernel = Kernel::new(1, Role::Passive);
+    kernel.call(Rx, b"P", 10);
+    kernel.call(Rx, b"\0\0\0\x2e\0INSERT INTO t VALUES (1)", 20);
+    let (streams, out) = steps_of(&kernel);
+    assert!(out.is_empty());
+    assert_eq!(streams.ledger().pending, 0);
+    assert_eq!(streams.ledger().tally.skipped(Skip::NotUnderstood), kernel.bytes());
+    assert_eq!(streams.not_understood()[0].connections, 1);
+}
+
+#[test]
+fn connections_beyond_the_limit_are_counted() {
+    let limits = Limits { connections: 1, ..Limits::default() };
+    let (mut streams, mut out) = (Streams::new(limits), Vec::new());
+    for number in 0..3 {
+        let mut kernel = Kernel::new(number, Role::Passive);
+        kernel.call(Rx, GET, 10);
+        kernel.events.iter().for_each(|event| event.feed(&mut streams, &mut out));
+    }
+    assert_eq!(streams.open_connections(), 1);
+    assert_eq!(streams.ledger().connections, 1);
+    assert_eq!(streams.ledger().untracked, 4);
+}
+
+#[test]
+fn a_late_record_is_counted_and_not_read() {
+    let mut kernel = Kernel::new(1, Role::Passive);
+    kernel.call(Rx, GET, 10);
+    kernel.call(Tx, OK, 20);
+    kernel.call(Rx, GET, 30);
+    // The response's record comes after one that already counts its bytes.
+    kernel.events.swap(2, 3);
+    let (told, streams) = replay(&kernel.events, Limits::default(), 40).unwrap();
+    assert_eq!(streams.ledger().late, 1);
+    assert_eq!(streams.ledger().seen, kernel.bytes());
+    assert!(told.iter().all(|one| one.response.is_none()));
+}
+
+#[test]
+fn finish_ends_connections_in_the_order_of_their_birth() {
+    let (mut streams, mut out) = (Streams::new(Limits::default()), Vec::new());
+    for number in [5, 3, 9, 1] {
+        let mut kernel = Kernel::new(number, Role::Passive);
+        kernel.call(Rx, GET, 10);
+        kernel.events.iter().for_each(|event| event.feed(&mut streams, &mut out));
+    }
+    out.clear();
+    streams.finish(Nanos(50), &mut out);
+    let order: Vec<u64> = out.iter().map(|step| step.id().conn.sk).collect();
+    assert_eq!(order, [1, 3, 5, 9]);
+    assert_eq!(streams.open_connections(), 0);
+}
+
+#[test]
+fn a_segment_longer_than_it_says_is_cut() {
+    let mut kernel = Kernel::new(1, Role::Passive);
+    kernel.call(Rx, GET, 10);
+    if let Recorded::Segment(segment, _) = &mut kernel.events[1] {
+        segment.len = 10;
+    }
+    let (streams, _) = steps_of(&kernel);
+    assert_eq!(streams.ledger().seen, 10);
+    assert!(streams.ledger().closes());
+}
