@@ -7,12 +7,8 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest, Sha256};
 
 /// What the object depends on, relative to the workspace: files and directories.
-const INPUTS: &[&str] = &[
-    "tracer-ebpf/Cargo.toml",
-    "tracer-ebpf/Cargo.lock",
-    "tracer-ebpf/src",
-    "tracer-common/src",
-];
+const INPUTS: &[&str] =
+    &["tracer-ebpf/Cargo.toml", "tracer-ebpf/Cargo.lock", "tracer-ebpf/src", "tracer-common/src"];
 
 /// SHA-256 over names and contents of all inputs, as 64 hex digits.
 pub fn source_hash(workspace: &Path) -> io::Result<String> {

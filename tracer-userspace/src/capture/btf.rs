@@ -258,7 +258,8 @@ mod tests {
             let mut out = Vec::new();
             out.extend(MAGIC.to_ne_bytes());
             out.extend([1, 0]);
-            for value in [24, 0, self.types.len() as u32, self.types.len() as u32, self.strings.len() as u32] {
+            for value in [24, 0, self.types.len() as u32, self.types.len() as u32, self.strings.len() as u32]
+            {
                 out.extend(value.to_ne_bytes());
             }
             out.extend(&self.types);

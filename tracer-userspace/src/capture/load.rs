@@ -15,9 +15,11 @@ use super::probes::{Probe, Provider, for_provider};
 
 /// The probes, built by `cargo xtask build-ebpf`.
 #[cfg(target_arch = "x86_64")]
-static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/tracer.x86_64.o"));
+static OBJECT: &[u8] =
+    aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/tracer.x86_64.o"));
 #[cfg(target_arch = "aarch64")]
-static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/tracer.aarch64.o"));
+static OBJECT: &[u8] =
+    aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/tracer.aarch64.o"));
 
 /// `THREAD_SIZE - sizeof(struct pt_regs)` of x86-64 without KASAN, for kernels without `bpf_task_pt_regs`.
 const PT_REGS_OFFSET: u32 = 16_384 - 168;
@@ -83,7 +85,9 @@ pub enum LoadError {
         reason: String,
     },
     /// Something else failed.
-    #[error("cannot load the probe `{program}`: {reason}. Please report this with the output of `tracer doctor`")]
+    #[error(
+        "cannot load the probe `{program}`: {reason}. Please report this with the output of `tracer doctor`"
+    )]
     Failed {
         /// Which.
         program: String,
@@ -267,9 +271,7 @@ fn attach_one(ebpf: &mut Ebpf, probe: &Probe) -> Result<(), LoadError> {
     program.load().map_err(|error| load_error(probe.program, &error))?;
     match program.attach(probe.tracepoint) {
         Ok(_) => Ok(()),
-        Err(ProgramError::SyscallError(error))
-            if error.io_error.raw_os_error() == Some(libc::ENOENT) =>
-        {
+        Err(ProgramError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::ENOENT) => {
             Err(LoadError::NoProvider(format!(
                 "it has no tracepoint {} (Linux {}.{} and later have)",
                 probe.tracepoint, probe.since.0, probe.since.1
@@ -307,7 +309,11 @@ fn classify_error(program: &str, error: &(dyn std::error::Error + 'static)) -> L
         source = inner.source();
     }
     let program = program.to_owned();
-    if permitted { LoadError::Failed { program, reason } } else { LoadError::NotPermitted { program, reason } }
+    if permitted {
+        LoadError::Failed { program, reason }
+    } else {
+        LoadError::NotPermitted { program, reason }
+    }
 }
 
 fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<aya::maps::Map, LoadError> {

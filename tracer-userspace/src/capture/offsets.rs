@@ -36,7 +36,9 @@ pub enum OffsetError {
         source: BtfError,
     },
     /// A field is missing.
-    #[error("this kernel's type information has no `{0}`, which the tracer reads; please report the kernel version")]
+    #[error(
+        "this kernel's type information has no `{0}`, which the tracer reads; please report the kernel version"
+    )]
     Missing(&'static str),
 }
 

@@ -227,9 +227,11 @@ fn check_conversation(records: &Records, client: ConnId, server: ConnId, tcp: bo
         }
         for (a, b) in sent.iter().zip(&received) {
             if a.data != bytes || b.data != bytes {
-                return Err("the bytes of a message were not read back as they were sent (task_struct.files, \
+                return Err(
+                    "the bytes of a message were not read back as they were sent (task_struct.files, \
                      fdtable.fd, file.private_data, socket.sk, or the saved registers)"
-                    .to_owned());
+                        .to_owned(),
+                );
             }
             if a.seq != b.seq {
                 return Err(format!(
@@ -239,7 +241,11 @@ fn check_conversation(records: &Records, client: ConnId, server: ConnId, tcp: bo
                 ));
             }
             if a.tgid != std::process::id() || a.tid == 0 {
-                return Err(format!("a call of process {} was seen as one of {}", std::process::id(), a.tgid));
+                return Err(format!(
+                    "a call of process {} was seen as one of {}",
+                    std::process::id(),
+                    a.tgid
+                ));
             }
         }
         let step = match sent.as_slice() {

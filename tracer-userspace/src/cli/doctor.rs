@@ -54,21 +54,34 @@ fn print_host(host: &HostFacts) {
     let capabilities = show(&host.capabilities, |have| {
         let missing: Vec<&str> =
             Capability::ALL.iter().filter(|one| !have.has(**one)).map(|one| one.name).collect();
-        if missing.is_empty() { "all that matter".to_owned() } else { format!("missing {}", missing.join(", ")) }
+        if missing.is_empty() {
+            "all that matter".to_owned()
+        } else {
+            format!("missing {}", missing.join(", "))
+        }
     });
     line("capabilities", capabilities);
-    line("BPF compiler", show(&host.bpf_jit, |jit| if *jit == 0 { "off: probes are interpreted" } else { "on" }.to_owned()));
-    line("process ids", show(&host.initial_pid_ns, |initial| {
-        if *initial { "the host's own" } else { "of a container: the kernel reports others" }.to_owned()
-    }));
-    line("control groups", show(&host.cgroups, |version| {
-        match version {
-            CgroupVersion::V1 => "version 1",
-            CgroupVersion::V2 => "version 2",
-            _ => "both versions",
-        }
-        .to_owned()
-    }));
+    line(
+        "BPF compiler",
+        show(&host.bpf_jit, |jit| if *jit == 0 { "off: probes are interpreted" } else { "on" }.to_owned()),
+    );
+    line(
+        "process ids",
+        show(&host.initial_pid_ns, |initial| {
+            if *initial { "the host's own" } else { "of a container: the kernel reports others" }.to_owned()
+        }),
+    );
+    line(
+        "control groups",
+        show(&host.cgroups, |version| {
+            match version {
+                CgroupVersion::V1 => "version 1",
+                CgroupVersion::V2 => "version 2",
+                _ => "both versions",
+            }
+            .to_owned()
+        }),
+    );
     line("processors", show(&host.cpus_online, u32::to_string));
 }
 
@@ -104,13 +117,17 @@ fn try_it(host: &HostFacts, args: &DoctorArgs) -> ExitCode {
     };
     line("seen through", probes.provider.describe());
     for (name, instructions) in probes.programs() {
-        let size = instructions.map_or_else(|| "loaded".to_owned(), |n| format!("loaded, {n} instructions verified"));
+        let size = instructions
+            .map_or_else(|| "loaded".to_owned(), |n| format!("loaded, {n} instructions verified"));
         line(name, size);
     }
     for missing in &probes.missing {
         line("missing", missing);
     }
-    println!("\noffsets (from {})", args.btf.as_ref().map_or("the kernel's type information".to_owned(), |p| p.display().to_string()));
+    println!(
+        "\noffsets (from {})",
+        args.btf.as_ref().map_or("the kernel's type information".to_owned(), |p| p.display().to_string())
+    );
     for (field, path, _) in Offsets::PATHS {
         let value = probes.offsets.get(field).unwrap_or(ABSENT);
         line(path, if value == ABSENT { "absent".to_owned() } else { value.to_string() });

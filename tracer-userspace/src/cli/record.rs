@@ -90,7 +90,10 @@ fn target_spec(args: &RecordArgs) -> Result<TargetSpec> {
 
 fn create(path: &Path) -> Result<File> {
     File::create(path).with_context(|| {
-        format!("cannot write to {}; choose a file in a directory that exists and can be written", path.display())
+        format!(
+            "cannot write to {}; choose a file in a directory that exists and can be written",
+            path.display()
+        )
     })
 }
 

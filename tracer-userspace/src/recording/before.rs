@@ -22,7 +22,8 @@ pub struct Before {
 impl Before {
     /// Asks the kernel. `pids` are those whose network namespaces matter.
     pub fn read(proc: &ProcFs, pids: &[u32]) -> Self {
-        let snapshot = Snapshot::read(proc, pids, &Limits { time: Duration::from_millis(300), ..Limits::default() });
+        let snapshot =
+            Snapshot::read(proc, pids, &Limits { time: Duration::from_millis(300), ..Limits::default() });
         let mut inodes = FxHashSet::default();
         let mut tcp = 0;
         for connection in snapshot.tcp.values().flat_map(|table| &table.connections) {

@@ -45,7 +45,27 @@ impl People {
             all.push(facts);
         }
         let names = RefCell::default();
-        (Self { proc, table: RefCell::new(table), known, mn_runtimes, names, unknown: Arc::from("unknown") }, all)
+        (
+            Self {
+                proc,
+                table: RefCell::new(table),
+                known,
+                mn_runtimes,
+                names,
+                unknown: Arc::from("unknown"),
+            },
+            all,
+        )
+    }
+
+    /// Reads the processes that are there now and were not known. The known ones come with what matters of them only:
+    /// id, parent.
+    pub fn read_new(&mut self) -> Vec<ProcessFacts> {
+        let parents = self.proc.parents();
+        let read = |(pid, ppid)| {
+            self.meet(pid).unwrap_or_else(|| ProcessFacts { pid, ppid, ..ProcessFacts::default() })
+        };
+        parents.into_iter().map(read).collect()
     }
 
     /// Reads a process if nothing was read of it yet, and returns it if it was.

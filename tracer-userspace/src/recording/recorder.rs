@@ -117,9 +117,16 @@ impl Recorder {
         })
     }
 
-    /// Switches the probes on.
+    /// Switches the probes on. From now on they see every fork; a child born between the first look at the processes
+    /// and now is found by a second look.
     pub fn begin(&mut self) -> anyhow::Result<()> {
-        Ok(self.probes.set_mode(mode::ON)?)
+        self.probes.set_mode(mode::ON)?;
+        if self.selection.count().is_some() {
+            for pid in self.selection.extend(&self.people.read_new()) {
+                self.probes.mark(pid, true)?;
+            }
+        }
+        Ok(())
     }
 
     /// Chooses a process that is about to begin.

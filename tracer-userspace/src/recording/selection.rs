@@ -33,14 +33,28 @@ pub enum Verdict {
 impl Selection {
     /// Finds the processes that are wanted among those there are.
     pub fn new(spec: TargetSpec, has_child: bool, processes: &[ProcessFacts]) -> Self {
-        let parents: Vec<(u32, u32)> = processes.iter().map(|facts| (facts.pid, facts.ppid)).collect();
-        let mut chosen = FxHashSet::default();
-        if !spec.is_everything() {
-            let matching = processes.iter().filter(|facts| spec.matches(facts)).map(|facts| facts.pid);
-            chosen.extend(with_children(matching.chain(spec.pids()), &parents));
-            chosen.remove(&std::process::id());
+        let mut selection =
+            Self { spec, has_child, chosen: FxHashSet::default(), refused_conns: FxHashSet::default() };
+        selection.chosen.extend(selection.spec.pids());
+        selection.extend(processes);
+        selection
+    }
+
+    /// Chooses those of these processes that match or descend from a chosen one, and returns the new ones, ascending.
+    pub fn extend(&mut self, processes: &[ProcessFacts]) -> Vec<u32> {
+        if self.mode() == select::ALL {
+            return Vec::new();
         }
-        Self { spec, has_child, chosen, refused_conns: FxHashSet::default() }
+        let parents: Vec<(u32, u32)> = processes.iter().map(|facts| (facts.pid, facts.ppid)).collect();
+        let matching =
+            processes.iter().filter(|facts| !self.spec.is_everything() && self.spec.matches(facts));
+        let wanted = matching.map(|facts| facts.pid).chain(self.chosen.iter().copied());
+        let own = std::process::id();
+        let found = with_children(wanted, &parents);
+        let mut new: Vec<u32> =
+            found.into_iter().filter(|pid| *pid != own && self.chosen.insert(*pid)).collect();
+        new.sort_unstable();
+        new
     }
 
     /// One of `tracer_common::abi::select`.
@@ -167,6 +181,16 @@ mod tests {
             selection.change(pid, ProcessChange::Exit);
         }
         assert!(selection.is_over());
+    }
+
+    #[test]
+    fn a_worker_forked_while_the_probes_were_attached_is_found() {
+        let options = TargetOptions { pids: vec![10], ..TargetOptions::default() };
+        let mut selection = Selection::new(spec(options), false, &[facts(10, 1, "a")]);
+        let later =
+            [facts(10, 1, "a"), facts(12, 11, "grandchild"), facts(11, 10, "worker"), facts(13, 1, "x")];
+        assert_eq!(selection.extend(&later), [11, 12]);
+        assert_eq!(selection.extend(&later), [0u32; 0]);
     }
 
     #[test]
