@@ -7,8 +7,9 @@ use super::load::Probes;
 use crate::event::{Counts, Event};
 use crate::time::Nanos;
 
-/// A connection counts as quiet, and its counts as settled, when nothing moved on it for this long.
-const QUIET_NANOS: u64 = 200_000_000;
+/// A connection counts as quiet when nothing moved on it for this long before the ring was last emptied. Then no record
+/// of it can still be on its way, which would come too late to be used once the counts beyond it are known.
+pub const QUIET_NANOS: u64 = 20_000_000;
 
 impl Probes {
     /// Hands all waiting records to `handle`. Returns how many there were and how many were not understood.
@@ -34,8 +35,8 @@ impl Probes {
         }
     }
 
-    /// Hands the counts of connections to `handle`: of the quiet ones, or of all when `all` is set (at the end).
-    /// Reading changes nothing in the table.
+    /// Hands the counts of connections to `handle`: of the quiet ones, or of all when `all` is set (at the end). `now` is
+    /// a time before the ring was last emptied. Reading changes nothing in the table.
     pub fn sweep(&self, now: Nanos, all: bool, mut handle: impl FnMut(Counts)) {
         for entry in self.conns.iter() {
             // An entry may vanish between finding its key and reading it.

@@ -14,7 +14,7 @@ use super::ledger::RunLedger;
 use super::people::People;
 use super::pipeline::Pipeline;
 use super::selection::{Selection, Verdict};
-use crate::capture::drain::kernel_now;
+use crate::capture::drain::{QUIET_NANOS, kernel_now};
 use crate::capture::load::Probes;
 use crate::event::{Counts, Event, Stamp};
 use crate::export::json::{FileTarget, JsonArray, WriteError};
@@ -24,8 +24,10 @@ use crate::trace::Span;
 
 /// Time between two drains. The ring holds several of it at any rate that two processors reach.
 const TICK: Duration = Duration::from_millis(50);
-/// Time between two looks at the counts of quiet connections.
-const SWEEP: Duration = Duration::from_millis(500);
+/// Least time between two looks at the counts of quiet connections.
+const SWEEP: Duration = Duration::from_millis(100);
+/// A look may take this share of the time: with very many connections it is taken less often.
+const SWEEP_SHARE: u32 = 50;
 /// A record is stamped before it is in the ring; this much later it is certainly there.
 const SETTLE_NANOS: u64 = 5_000_000;
 /// How long the memory of ended processes is kept.
@@ -155,18 +157,21 @@ impl Recorder {
         self.finish(began, ended)
     }
 
+    /// How far the decisions may go is told by the looks at quiet connections: the last bytes of a response are often
+    /// only counted, and what has ended must be known to have ended before anything that follows is judged.
     fn tick(&mut self, next_sweep: &mut Instant) {
         let now = kernel_now();
         self.drain();
-        if Instant::now() >= *next_sweep {
-            *next_sweep = Instant::now() + SWEEP;
+        let begun = Instant::now();
+        if begun >= *next_sweep {
             self.sweep(now, false);
+            *next_sweep = Instant::now() + SWEEP.max(begun.elapsed() * SWEEP_SHARE);
             self.people.forget_before(Nanos(now.0.saturating_sub(REMEMBER_NANOS)));
+            let watermark = Nanos(now.0.saturating_sub(QUIET_NANOS + SETTLE_NANOS));
+            let Self { pipeline, people, writer, .. } = self;
+            pipeline.advance(watermark, people, &mut |span| writer.span(&span));
         }
-        let watermark = Nanos(now.0.saturating_sub(SETTLE_NANOS));
-        let Self { pipeline, people, writer, .. } = self;
-        pipeline.advance(watermark, people, &mut |span| writer.span(&span));
-        writer.flush();
+        self.writer.flush();
     }
 
     /// Takes all records, then looks at the processes that they were about.
