@@ -8,5 +8,7 @@ pub mod arena;
 pub mod causality;
 pub mod event;
 pub mod exchange;
+pub mod export;
+pub mod report;
 pub mod time;
 pub mod trace;

@@ -370,6 +370,7 @@ impl Engine {
                     return;
                 }
                 record.end = Some(Ended { end, request_bytes, response_bytes, outcome });
+                let unmet = record.partner.is_none() && record.response.is_none();
                 match record.owner {
                     Some(owner) => {
                         self.causality.request_ended(owner, end);
@@ -385,6 +386,10 @@ impl Engine {
                                 .is_some_and(|parent| end.since(parent.end) > OVERRUN);
                         self.causality.call_ended(&call, id.conn, end, complete, overran);
                     }
+                }
+                if unmet {
+                    // The client may give up and close before the server has read.
+                    self.wait_for_partner(key, end);
                 }
                 self.forest.release(key);
             }

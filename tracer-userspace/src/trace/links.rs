@@ -81,23 +81,25 @@ impl Engine {
         self.stats.joined += 1;
         self.stats.joined_translated += u64::from(evidence.has(Evidence::Translated));
         self.stats.joined_in_order += u64::from(evidence.has(Evidence::Order));
-        if let Some(record) = self.forest.get_mut(client) {
-            record.partner = Some(server);
-        }
         if let Some(record) = self.forest.get_mut(server) {
-            record.partner = Some(client);
             record.evidence = evidence;
-            if std::mem::replace(&mut record.join.held, false) {
-                self.forest.release(server);
+        }
+        for (one, other) in [(client, server), (server, client)] {
+            if let Some(record) = self.forest.get_mut(one) {
+                record.partner = Some(other);
+                if std::mem::replace(&mut record.join.held, false) {
+                    self.forest.release(one);
+                }
             }
         }
     }
 
-    /// A server request without partner is not given out for a while from now on.
+    /// A request without partner is not given out for a while from now on. For a server that begins with the
+    /// request; for a client with the response, because the server's stamp of writing it can be the later one.
     pub(super) fn wait_for_partner(&mut self, key: Key, now: Nanos) {
         let grace = self.limits.join_grace_unseen;
         let Some(record) = self.forest.get_mut(key) else { return };
-        if record.side == Side::Client || record.partner.is_some() {
+        if record.partner.is_some() {
             return;
         }
         record.join.until = Nanos(now.0.saturating_add(grace));

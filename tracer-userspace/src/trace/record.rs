@@ -75,7 +75,7 @@ impl Question {
 /// Where an exchange stands in the search for its partner.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct JoinState {
-    /// A server request that is held for its client.
+    /// It is held for its partner.
     pub held: bool,
     /// Until when.
     pub until: Nanos,

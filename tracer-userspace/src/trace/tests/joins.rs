@@ -1,1 +1,281 @@
+//! The two ends of a call find each other, and nobody else.
 
+use std::net::{IpAddr, Ipv4Addr};
+
+use super::scenario::*;
+use crate::causality::Evidence;
+use crate::event::{Endpoints, Role};
+use crate::exchange::{Outcome, Side};
+use crate::time::Nanos;
+
+fn pair(w: &mut World) -> X {
+    let pipe = w.pipe(Some(1), Some(2));
+    w.exchange(pipe, "/b")
+}
+
+fn run(w: &mut World, x: X, at: u64) {
+    w.call(x, at, tid(1, 0), tid(2, 0), 5 * MS);
+}
+
+fn joined_by(out: &Out, x: X) -> Vec<&'static str> {
+    let joined = out.server(x).parent_span_id == Some(out.client(x).span_id);
+    if joined { out.server(x).tags.evidence.iter().map(Evidence::name).collect() } else { Vec::new() }
+}
+
+fn readdress(w: &mut World, x: X, f: impl Fn(&mut IpAddr, &mut u16, &mut IpAddr, &mut u16, bool)) {
+    let pipe = &mut w.pipes[x.0];
+    for (end, server) in [(pipe.client.as_mut(), false), (pipe.server.as_mut(), true)] {
+        if let Some(Endpoints::Inet { local, local_port, remote, remote_port }) =
+            end.map(|end| &mut end.endpoints)
+        {
+            f(local, local_port, remote, remote_port, server);
+        }
+    }
+}
+
+#[test]
+fn mapped_addresses_and_other_network_namespaces_join() {
+    let mut w = World::default();
+    let x = pair(&mut w);
+    readdress(&mut w, x, |local, _, remote, _, server| {
+        if let (IpAddr::V4(one), IpAddr::V4(other), true) = (*local, *remote, server) {
+            (*local, *remote) = (one.to_ipv6_mapped().into(), other.to_ipv6_mapped().into());
+        }
+    });
+    w.pipes[x.0].server.as_mut().unwrap().netns = 99;
+    run(&mut w, x, 0);
+    let out = w.run();
+    assert_eq!(joined_by(&out, x), ["connection"]);
+    assert_eq!(out.server(x).tags.peer_ip, Some(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1))));
+}
+
+#[test]
+fn the_same_loopback_addresses_in_two_namespaces_are_two_connections() {
+    let mut w = World::default();
+    let (one, other) = (pair(&mut w), pair(&mut w));
+    for (x, netns) in [(one, 1), (other, 2)] {
+        readdress(&mut w, x, |local, local_port, remote, remote_port, server| {
+            (*local, *remote) = (Ipv4Addr::LOCALHOST.into(), Ipv4Addr::LOCALHOST.into());
+            (*local_port, *remote_port) = if server { (80, 40_000) } else { (40_000, 80) };
+        });
+        w.pipes[x.0].seq = 7;
+        w.pipes[x.0].client.as_mut().unwrap().netns = netns;
+        w.pipes[x.0].server.as_mut().unwrap().netns = netns;
+    }
+    let (one, other) = (w.exchange(one.0, "/same"), w.exchange(other.0, "/same"));
+    run(&mut w, one, 0);
+    run(&mut w, other, US);
+    let out = w.run();
+    assert_eq!(joined_by(&out, one), ["connection"]);
+    assert_eq!(joined_by(&out, other), ["connection"]);
+    assert_eq!(out.stats.join_ambiguous, 0);
+}
+
+#[test]
+fn translated_addresses_join_by_sequence_numbers_and_words() {
+    let mut w = World::default();
+    let x = pair(&mut w);
+    readdress(&mut w, x, |_, _, remote, port, server| {
+        if server {
+            (*remote, *port) = (Ipv4Addr::new(172, 17, 0, 1).into(), 51_000);
+        }
+    });
+    run(&mut w, x, 0);
+    let out = w.run();
+    assert_eq!(joined_by(&out, x), ["connection", "sequence-numbers"]);
+    assert_eq!(out.stats.joined_translated, 1);
+}
+
+#[test]
+fn equal_sequence_numbers_with_other_words_do_not_join() {
+    let mut w = World::default();
+    let (one, other) = (w.pipe(Some(1), None), w.pipe(None, Some(2)));
+    for pipe in [one, other] {
+        (w.pipes[pipe].seq, w.pipes[pipe].reply_seq) = (5, 6);
+    }
+    let (one, other) = (w.exchange(one, "/b"), w.exchange(other, "/c"));
+    w.send(one, 0, tid(1, 0));
+    w.recv(other, US, tid(2, 0));
+    w.reply(other, MS, tid(2, 0));
+    w.got(one, MS + US, tid(1, 0));
+    let out = w.run();
+    assert_eq!(out.server(other).parent_span_id, None);
+}
+
+#[test]
+fn two_candidates_are_none() {
+    let mut w = World::default();
+    let pipes = [w.pipe(Some(1), None), w.pipe(Some(1), None), w.pipe(None, Some(2))];
+    for pipe in &pipes {
+        (w.pipes[*pipe].seq, w.pipes[*pipe].reply_seq) = (5, 6);
+    }
+    let xs: Vec<X> = pipes.iter().map(|pipe| w.exchange(*pipe, "/b")).collect();
+    // Both clients have read their response before the server's stamp comes.
+    w.send(xs[0], 0, tid(1, 0));
+    w.send(xs[1], 0, tid(1, 1));
+    w.recv(xs[2], US, tid(2, 0));
+    w.got(xs[0], MS, tid(1, 0));
+    w.got(xs[1], MS, tid(1, 1));
+    w.reply(xs[2], MS + US, tid(2, 0));
+    let out = w.run();
+    assert_eq!(out.server(xs[2]).parent_span_id, None);
+    assert!(out.stats.join_ambiguous > 0);
+}
+
+#[test]
+fn either_side_may_come_first() {
+    for skew in [0, 40 * US, 3 * MS] {
+        let mut w = World::default();
+        let x = pair(&mut w);
+        w.recv(x, 10 * MS, tid(2, 0));
+        w.send(x, 10 * MS + skew, tid(1, 0));
+        w.reply(x, 20 * MS, tid(2, 0));
+        w.got(x, 20 * MS + US, tid(1, 0));
+        let out = w.run();
+        assert_eq!(joined_by(&out, x), ["connection"]);
+        assert_eq!(out.client(x).start_time, out.server(x).start_time);
+    }
+}
+
+#[test]
+fn a_server_request_is_held_for_a_client_that_is_told_late() {
+    let mut w = World::default();
+    let x = pair(&mut w);
+    run(&mut w, x, 0);
+    // The client's end is known from an earlier exchange, so the server waits for it up to a second.
+    let next = w.exchange(x.0, "/next");
+    run(&mut w, next, 10 * MS);
+    let mut feed = w.feed.clone();
+    feed.sort_by_key(Feed::at);
+    let is_client = |item: &Feed| match item {
+        Feed::Step(step) => {
+            step.id().conn == w.pipes[x.0].client.as_ref().unwrap().conn && step.id().number == 1
+        }
+        _ => false,
+    };
+    let (late, mut feed): (Vec<Feed>, Vec<Feed>) = feed.into_iter().partition(is_client);
+    // Time goes on for 800 ms before it is told.
+    let other = w.pipe(None, Some(3));
+    let tick = w.exchange(other, "/tick");
+    let before = w.feed.len();
+    w.recv(tick, 800 * MS, tid(3, 0));
+    feed.extend(w.feed[before..].iter().cloned());
+    feed.extend(late);
+    let out = w.run_in_order(&feed);
+    assert_eq!(joined_by(&out, next), ["connection"]);
+    assert!(out.stats.late_steps > 0);
+}
+
+#[test]
+fn a_request_from_elsewhere_is_given_out_soon() {
+    let mut w = World::default();
+    let pipe = w.pipe(None, Some(1));
+    for n in 0..1000 {
+        let x = w.exchange(pipe, "/in");
+        w.recv(x, n * 10 * MS, tid(1, 0));
+        w.reply(x, n * 10 * MS + MS, tid(1, 0));
+    }
+    let out = w.run();
+    assert_eq!(out.spans.len(), 1000);
+    assert!(out.stats.peak < 20, "{}", out.stats.peak);
+}
+
+#[test]
+fn unix_sockets_join_by_their_offsets() {
+    let mut w = World::default();
+    let x = pair(&mut w);
+    w.make_unix(x.0, None);
+    let xs: Vec<X> = (0..3).map(|_| w.exchange(x.0, "/u")).collect();
+    for (n, x) in xs.iter().enumerate() {
+        run(&mut w, *x, n as u64 * 10 * MS);
+    }
+    let out = w.run();
+    for x in xs {
+        assert_eq!(joined_by(&out, x), ["connection"]);
+        assert_eq!(out.server(x).tags.transport, Some("unix"));
+    }
+}
+
+#[test]
+fn unix_sockets_from_before_the_capture_join_in_order() {
+    let mut w = World::default();
+    let x = pair(&mut w);
+    w.make_unix(x.0, Some(Role::Unseen));
+    // The server was first seen one request later: its offsets are those of the client's previous request.
+    w.pipes[x.0].server.as_mut().unwrap().shift = 100u32.wrapping_neg();
+    let xs: Vec<X> = (0..5).map(|_| w.exchange(x.0, "/same")).collect();
+    for (n, x) in xs.iter().enumerate() {
+        run(&mut w, *x, n as u64 * 10 * MS);
+    }
+    let out = w.run();
+    for x in xs {
+        assert_eq!(joined_by(&out, x), ["connection", "order"]);
+    }
+}
+
+#[test]
+fn a_position_that_comes_again_does_not_join_what_is_long_over() {
+    let mut w = World::default();
+    let x = pair(&mut w);
+    // Only the server's stamps of the first, only the client's of the second, at one position.
+    w.recv(x, 0, tid(2, 0));
+    w.reply(x, MS, tid(2, 0));
+    w.pipes[x.0].seq = w.pipes[x.0].seq.wrapping_sub(100);
+    let again = w.exchange(x.0, "/b");
+    w.send(again, 90 * MS, tid(1, 0));
+    w.got(again, 95 * MS, tid(1, 0));
+    let out = w.run();
+    assert_eq!(out.server(x).parent_span_id, None);
+}
+
+#[test]
+fn trace_headers_are_honoured() {
+    let mut w = World::default();
+    // From elsewhere, with a header: its caller is the parent.
+    let from = w.pipe(None, Some(1));
+    let request = w.exchange(from, "/in");
+    w.traceparent(request, 0xabc, 0xdef);
+    w.recv(request, 0, tid(1, 0));
+    // A call inside it carries another trace: tagged, not followed.
+    let x = pair(&mut w);
+    w.traceparent(x, 0x999, 0x111);
+    run(&mut w, x, MS);
+    w.reply(request, 9 * MS, tid(1, 0));
+    let out = w.run();
+    let root = out.server(request);
+    assert_eq!((root.trace_id.0, root.parent_span_id.map(|id| id.0)), (0xabc, Some(0xdef)));
+    assert_eq!(root.tags.evidence.iter().map(Evidence::name).collect::<Vec<_>>(), ["traceparent"]);
+    for span in [out.client(x), out.server(x)] {
+        assert_eq!(span.trace_id.0, 0xabc);
+        assert_eq!(span.tags.other_trace.map(|id| id.0), Some(0x999));
+    }
+    assert_eq!(out.server(x).parent_span_id, Some(out.client(x).span_id));
+}
+
+#[test]
+fn a_header_further_in_names_the_whole_trace() {
+    let mut w = World::default();
+    let from = w.pipe(None, Some(1));
+    let request = w.exchange(from, "/in");
+    w.recv(request, 0, tid(1, 0));
+    let x = pair(&mut w);
+    w.traceparent(x, 0x777, 0x111);
+    run(&mut w, x, MS);
+    w.reply(request, 9 * MS, tid(1, 0));
+    let out = w.run();
+    assert!(out.spans.iter().all(|span| span.trace_id.0 == 0x777 && span.tags.other_trace.is_none()));
+    assert_eq!(out.server(request).parent_span_id, None);
+}
+
+#[test]
+fn a_client_that_closed_before_the_server_read_is_still_its_client() {
+    let mut w = World::default();
+    let x = pair(&mut w);
+    w.send(x, 0, tid(1, 0));
+    w.end_step(x, Side::Client, MS, Outcome::Unanswered);
+    let conn = w.pipes[x.0].client.as_ref().unwrap().conn;
+    w.feed.push(Feed::Close(conn, Nanos(T0 + MS)));
+    w.recv(x, 90 * MS, tid(2, 0));
+    w.reply(x, 95 * MS, tid(2, 0));
+    assert_eq!(joined_by(&w.run(), x), ["connection"]);
+}

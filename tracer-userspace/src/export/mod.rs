@@ -1,0 +1,5 @@
+//! Where spans go, and where they come from again.
+
+pub mod json;
+pub mod read;
+mod timestamp;

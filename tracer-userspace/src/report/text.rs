@@ -1,0 +1,93 @@
+//! Numbers and names as people read them.
+
+use std::fmt;
+
+/// A duration in nanoseconds with three significant digits: `850ns`, `12.3µs`, `4.56ms`, `1.20s`, `2m05s`.
+#[derive(Clone, Copy, Debug)]
+pub struct Duration(pub u64);
+
+impl fmt::Display for Duration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = match self.0 {
+            nanos @ ..1_000 => format!("{nanos}ns"),
+            nanos @ ..1_000_000 => three(nanos as f64 / 1e3, "µs"),
+            nanos @ ..1_000_000_000 => three(nanos as f64 / 1e6, "ms"),
+            nanos @ ..100_000_000_000 => three(nanos as f64 / 1e9, "s"),
+            nanos => {
+                let seconds = nanos / 1_000_000_000;
+                format!("{}m{:02}s", seconds / 60, seconds % 60)
+            }
+        };
+        f.pad(&text)
+    }
+}
+
+fn three(value: f64, unit: &str) -> String {
+    let decimals = if value < 9.995 {
+        2
+    } else if value < 99.95 {
+        1
+    } else {
+        0
+    };
+    format!("{value:.decimals$}{unit}")
+}
+
+/// A count with thin groups: `1 234 567`.
+pub fn count(value: u64) -> String {
+    let digits = value.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(' ');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A name that fits into `width` columns, cut at the end, and safe to print: control characters, which could steer
+/// the terminal, become `?`.
+pub fn fit(name: &str, width: usize, ellipsis: char) -> String {
+    let safe = |c: char| if c.is_control() { '?' } else { c };
+    if name.chars().count() <= width {
+        return name.chars().map(safe).collect();
+    }
+    name.chars().map(safe).take(width.saturating_sub(1)).chain((width > 0).then_some(ellipsis)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_have_three_digits() {
+        for (nanos, text) in [
+            (0, "0ns"),
+            (999, "999ns"),
+            (1_000, "1.00µs"),
+            (12_340, "12.3µs"),
+            (999_960, "1000µs"),
+            (4_560_000, "4.56ms"),
+            (150_250_000, "150ms"),
+            (1_200_000_000, "1.20s"),
+            (125_000_000_000, "2m05s"),
+        ] {
+            assert_eq!(Duration(nanos).to_string(), text);
+        }
+        assert_eq!(format!("{:>8}", Duration(4_560_000)), "  4.56ms");
+    }
+
+    #[test]
+    fn counts_are_grouped() {
+        assert_eq!([0, 999, 1_000, 1_234_567].map(count), ["0", "999", "1 000", "1 234 567"]);
+    }
+
+    #[test]
+    fn names_are_cut_and_made_safe() {
+        assert_eq!(fit("service", 7, '…'), "service");
+        assert_eq!(fit("service", 4, '…'), "ser…");
+        assert_eq!(fit("a\x1b[2J", 9, '…'), "a?[2J");
+        assert_eq!(fit("abc", 0, '…'), "");
+    }
+}
