@@ -37,19 +37,36 @@ impl ClockAnchor {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rfc3339Micros(pub u64);
 
-impl fmt::Display for Rfc3339Micros {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Rfc3339Micros {
+    /// The text, without the formatting machinery: every span has one. Years have four digits until 2554, where the
+    /// nanoseconds end.
+    pub fn to_ascii(self) -> [u8; 27] {
         let micros = self.0 / 1_000;
         let (seconds, micros) = (micros / 1_000_000, micros % 1_000_000);
         let (days, second) = (seconds / 86_400, seconds % 86_400);
         let (year, month, day) = civil_from_days(days);
-        write!(
-            f,
-            "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{micros:06}Z",
-            second / 3_600,
-            second / 60 % 60,
-            second % 60
-        )
+        let mut text = *b"0000-00-00T00:00:00.000000Z";
+        for (end, digits, mut value) in [
+            (4, 4, year),
+            (7, 2, month),
+            (10, 2, day),
+            (13, 2, second / 3_600),
+            (16, 2, second / 60 % 60),
+            (19, 2, second % 60),
+            (26, 6, micros),
+        ] {
+            for digit in text.iter_mut().take(end).rev().take(digits) {
+                *digit = b'0' + (value % 10) as u8;
+                value /= 10;
+            }
+        }
+        text
+    }
+}
+
+impl fmt::Display for Rfc3339Micros {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(std::str::from_utf8(&self.to_ascii()).unwrap_or_default())
     }
 }
 

@@ -27,8 +27,12 @@ pub struct Call {
     pub conn: ConnId,
     /// What kind of call.
     pub kind: CallKind,
-    /// It is the first on its connection, and the connection was opened for this request.
+    /// It is the first on a connection that was opened while the capture ran.
+    pub fresh: bool,
+    /// The same, and the connection was opened for this request.
     pub birth: Option<Owner>,
+    /// The same, and it was seen who opened it.
+    pub birth_seen: bool,
     /// The open request that is the other end of this very call (a process that calls itself).
     pub partner: Option<Owner>,
     /// The process is of a runtime that moves work between threads at will.
@@ -101,7 +105,10 @@ pub(super) struct Bench<'a> {
 impl Bench<'_> {
     /// Whose call it is.
     pub fn decide(&self, call: &Call) -> Verdict {
-        if call.mn_runtime || self.process.affinity == Affinity::Broken {
+        if call.stamp.tgid == 0 {
+            // Interrupt context: whoever was running has nothing to do with it.
+            Verdict::Nobody
+        } else if call.mn_runtime || self.process.affinity == Affinity::Broken {
             self.by_process(call)
         } else {
             self.by_thread(call)
@@ -113,13 +120,29 @@ impl Bench<'_> {
         let opinion = state.opinion(call.stamp.at);
         let thread = || {
             let evidence = EvidenceSet::from(Evidence::Thread);
-            if opinion.continued { evidence.with(Evidence::Continuation) } else { evidence }
+            if state.came_by().is_some() && (opinion.continued || opinion.only.is_none()) {
+                evidence.with(Evidence::Continuation)
+            } else {
+                evidence
+            }
         };
-        let clear = opinion.only.filter(|_| !opinion.stranger && self.thread.answering.is_empty());
+        let clear =
+            opinion.only.filter(|_| !opinion.stranger && self.thread.answering.is_empty()).or_else(|| {
+                let prompt = self.thread.prompt(call.stamp.at, self.requests)?;
+                (self.process.threads_are_apart() && !self.is_early(call.stamp.at)).then_some(prompt)
+            });
         let verdict = match (call.birth.filter(|owner| self.requests.get(owner.0).is_some()), clear) {
             (Some(born_for), Some(current)) if born_for != current => Verdict::Unknown(Reason::BirthDiffers),
             (Some(born_for), Some(_)) => self.link(call, born_for, thread().with(Evidence::Birth)),
             (Some(born_for), None) => self.link(call, born_for, Evidence::Birth.into()),
+            // A new connection takes the loop through turns that are not seen (name lookup, connect), and one that
+            // waits for another call may be the one that connected.
+            // If it was not clear then, it is not clear now.
+            (None, Some(_))
+                if (self.process.fans_out || call.birth_seen) && call.fresh && state.open() > 1 =>
+            {
+                Verdict::Unknown(Reason::Several(state.open()))
+            }
             (None, Some(_))
                 if self.process.fans_out && state.came_by() == Some(call.conn) && state.open() > 1 =>
             {

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use serde::ser::{Serialize, SerializeSeq, Serializer};
-
 /// One kind of evidence. The order is the order in the output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -86,16 +84,6 @@ impl From<Evidence> for EvidenceSet {
     }
 }
 
-impl Serialize for EvidenceSet {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut seq = serializer.serialize_seq(None)?;
-        for evidence in self.iter() {
-            seq.serialize_element(evidence.name())?;
-        }
-        seq.end()
-    }
-}
-
 /// Why a call has no parent although requests were open that could have made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
@@ -138,11 +126,5 @@ impl fmt::Display for Reason {
             Reason::Limit => "given out before it was decided: too many undecided spans",
             Reason::Circular => "the only candidate is a consequence of this call",
         })
-    }
-}
-
-impl Serialize for Reason {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
     }
 }

@@ -92,15 +92,13 @@ impl Causality {
             outstanding: 0,
             calls: 0,
             answering: false,
+            dormant: false,
         }));
         self.moved(owner, stamp.tgid, stamp.tid, None, Some(Phase::Runnable));
         if let Some(process) = self.processes.get_mut(&stamp.tgid) {
             process.served = true;
         }
-        if let Some(thread) = self.threads.get_mut(&(stamp.tgid, stamp.tid)) {
-            thread.context = Context::Request { owner, continued: None, touched: stamp.at };
-            thread.remember(stamp.at, &self.requests);
-        }
+        self.turn(stamp, Context::Request { owner, continued: None, touched: stamp.at });
         owner
     }
 
@@ -135,6 +133,7 @@ impl Causality {
             Verdict::Wait { .. } | Verdict::Unknown(_) => {}
         }
         if let Some(thread) = self.threads.get_mut(&(stamp.tgid, stamp.tid)) {
+            thread.writes();
             thread.remember(stamp.at, &self.requests);
         }
         (verdict, state)
@@ -147,7 +146,7 @@ impl Causality {
             request.calls = request.calls.saturating_add(1);
         });
         if let Some(process) = self.processes.get_mut(&call.stamp.tgid) {
-            process.fans_out |= concurrent;
+            process.fans_out |= concurrent && link.hold != Hold::BeforeCapture;
             process.linked();
             if link.hold == Hold::Affinity {
                 process.held.push(call.span);
@@ -232,8 +231,7 @@ impl Causality {
     }
 
     fn activate(&mut self, call: &CallState, conn: ConnId, tid: u32, at: Nanos) {
-        let Some(thread) = self.threads.get_mut(&(call.tgid, tid)) else { return };
-        thread.context = match call.claim {
+        let context = match call.claim {
             Claim::Owner(owner) if self.requests.get(owner.0).is_some() => {
                 Context::Request { owner, continued: Some(conn), touched: at }
             }
@@ -241,7 +239,26 @@ impl Causality {
             Claim::Unknown => Context::Unknown { since: call.first },
             Claim::Nobody => Context::Outside,
         };
-        thread.remember(at, &self.requests);
+        self.turn(Stamp { at, tgid: call.tgid, tid }, context);
+    }
+
+    /// A thread turns to something.
+    fn turn(&mut self, stamp: Stamp, context: Context) {
+        let fans_out = self.processes.get(&stamp.tgid).is_some_and(|process| process.fans_out);
+        let Some(thread) = self.threads.get_mut(&(stamp.tgid, stamp.tid)) else { return };
+        let left = thread.turn(context, &self.requests, fans_out);
+        if let Some(request) = left.and_then(|owner| self.requests.get_mut(owner.0))
+            && !std::mem::replace(&mut request.dormant, true)
+        {
+            thread.dormant += 1;
+        }
+        if let Context::Request { owner, .. } = context
+            && let Some(request) = self.requests.get_mut(owner.0)
+            && std::mem::replace(&mut request.dormant, false)
+        {
+            thread.dormant = thread.dormant.saturating_sub(1);
+        }
+        thread.remember(stamp.at, &self.requests);
     }
 
     /// The response to a request began to be written.
@@ -262,6 +279,7 @@ impl Causality {
             process.settle(&mut self.settled);
         }
         if let Some(thread) = self.threads.get_mut(&(tgid, tid)) {
+            thread.writes();
             thread.remember(stamp.at, &self.requests);
         }
     }
@@ -269,7 +287,7 @@ impl Causality {
     /// A request is over and owns nothing from now on.
     pub fn request_ended(&mut self, owner: Owner, at: Nanos) {
         let Some(request) = self.requests.get(owner.0) else { return };
-        let (tgid, tid, phase) = (request.tgid, request.tid, request.phase());
+        let (tgid, tid, phase, dormant) = (request.tgid, request.tid, request.phase(), request.dormant);
         self.moved(owner, tgid, tid, Some(phase), None);
         self.requests.remove(owner.0);
         if let Some(process) = self.processes.get_mut(&tgid) {
@@ -280,6 +298,7 @@ impl Causality {
         }
         if let Some(thread) = self.threads.get_mut(&(tgid, tid)) {
             // The unknown work that the thread is doing may have been this request's: its work after its end.
+            thread.dormant = thread.dormant.saturating_sub(u32::from(dormant));
             if matches!(thread.context, Context::Unknown { .. }) {
                 thread.context = Context::Ended;
             }
@@ -290,14 +309,16 @@ impl Causality {
     /// Evidence of kind *birth*: the request a thread worked on, beyond doubt, when it called `connect`. The first
     /// call on that connection is that request's, however many others the thread has turned to since.
     pub fn birth_owner(&self, birth: Stamp) -> Option<Owner> {
-        if self.processes.get(&birth.tgid)?.affinity == Affinity::Broken {
+        let process = self.processes.get(&birth.tgid)?;
+        if process.affinity == Affinity::Broken {
             return None;
         }
         let state = self.threads.get(&(birth.tgid, birth.tid))?.state_at(birth.at)?;
         let opinion = state.opinion(birth.at);
-        opinion.only.filter(|owner| {
-            !opinion.stranger && state.answering() == 0 && self.requests.get(owner.0).is_some()
-        })
+        let clear = !opinion.stranger && state.answering() == 0;
+        // Where requests make several calls at one time, one that waits for a call may be the one that connects.
+        let certain = clear && !(process.fans_out && state.open() > 1);
+        opinion.only.filter(|owner| certain && self.requests.get(owner.0).is_some())
     }
 
     /// Whether a link of this process that is decided late may be told: `None` means when the process is believed.

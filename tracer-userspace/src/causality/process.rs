@@ -137,6 +137,11 @@ impl Process {
         self.linked = self.linked.saturating_add(1);
     }
 
+    /// Whether it is certain that its threads do not write for each other.
+    pub fn threads_are_apart(&self) -> bool {
+        self.tids.len() == 1 || self.affinity == Affinity::Proven
+    }
+
     /// A linked call ended after its request.
     pub fn overran(&mut self) {
         self.overruns = self.overruns.saturating_add(1);

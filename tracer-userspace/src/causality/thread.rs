@@ -20,6 +20,8 @@ use crate::time::Nanos;
 const SLICE: u64 = 1_000_000;
 /// The same when the thread has no other open request.
 const SOLO_SLICE: u64 = 20_000_000;
+/// Prompt so many times in a row, and a loop is believed to run callbacks to completion.
+const STREAK: u32 = 64;
 /// How many past states a thread remembers, and for how long: as long as a `connect` takes.
 const HISTORY: usize = 64;
 const HISTORY_AGE: u64 = 1_000_000_000;
@@ -88,6 +90,12 @@ pub(super) struct Thread {
     pub open: Members,
     /// Requests read here that are being answered and wait for nothing.
     pub answering: Vec<Owner>,
+    /// Requests read here that were turned to and then left without a visible deed.
+    pub dormant: u32,
+    /// How many times in a row the thread, having turned to a request, did something for it at once.
+    streak: u32,
+    /// It has written something since it turned to the current request.
+    wrote: bool,
     /// It has had two open requests at one time.
     pub multi: bool,
     /// When it did something last.
@@ -102,6 +110,9 @@ impl Default for Thread {
             runnable: Members::default(),
             open: Members::default(),
             answering: Vec::new(),
+            dormant: 0,
+            streak: 0,
+            wrote: false,
             multi: false,
             active: Nanos(0),
             history: VecDeque::new(),
@@ -156,6 +167,56 @@ impl Thread {
             sole_start: only(self.open).and_then(|key| requests.get(key)).map(|request| request.start),
             answering: u32::try_from(self.answering.len()).unwrap_or(u32::MAX),
         }
+    }
+
+    /// The thread turns to something: was the last thing it turned to left without a deed? Gives the request that
+    /// was, which may be resumed at any time from now on.
+    pub fn turn(&mut self, to: Context, requests: &Arena<OpenRequest>, fans_out: bool) -> Option<Owner> {
+        let from = std::mem::replace(&mut self.context, to);
+        let wrote = std::mem::replace(&mut self.wrote, false);
+        match (from, to) {
+            (Context::Request { owner, .. }, Context::Request { owner: same, .. }) if owner == same => {
+                self.wrote = wrote;
+                None
+            }
+            (Context::Request { .. }, _) if wrote => {
+                self.streak = self.streak.saturating_add(1);
+                None
+            }
+            (Context::Request { owner, .. }, _) => {
+                let resumable = requests.get(owner.0).is_some_and(|r| r.phase() == Phase::Runnable);
+                if resumable {
+                    self.streak = 0;
+                }
+                resumable.then_some(owner)
+            }
+            // The owner is not known. Where requests make several calls at one time it may wait for another one.
+            (Context::Unknown { .. }, _) if !wrote && !fans_out => {
+                self.streak = 0;
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// The thread writes something.
+    pub fn writes(&mut self) {
+        self.wrote = true;
+    }
+
+    /// The current request, if what the thread does now follows at once upon turning to it, on a thread that is
+    /// always so prompt.
+    ///
+    /// A loop that runs callbacks to completion deals with what it reads before it reads on. A loop that puts work
+    /// off gives itself away when it reads on in between, and it does so before anything it put off can be taken for
+    /// another request's: that request is then dormant, and while there is one nothing is concluded here. Without
+    /// this rule one doubtful call would breed others for as long as the load lasts: its owner would count as
+    /// resumable while it waits, make the next call doubtful, and so on.
+    pub fn prompt(&self, at: Nanos, requests: &Arena<OpenRequest>) -> Option<Owner> {
+        let Context::Request { owner, touched, .. } = self.context else { return None };
+        let at_once = touched == self.active && at.since(touched) <= SLICE;
+        let open = requests.get(owner.0).is_some_and(|request| !request.answering);
+        (self.dormant == 0 && self.streak >= STREAK && at_once && open).then_some(owner)
     }
 
     /// Remembers the state as of now, for connections whose birth is told later.

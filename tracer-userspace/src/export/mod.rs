@@ -2,4 +2,5 @@
 
 pub mod json;
 pub mod read;
+mod span_json;
 mod timestamp;

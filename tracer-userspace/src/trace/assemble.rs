@@ -66,21 +66,23 @@ pub(super) fn spans(leaves: Vec<Leaf>, clock: &ClockAnchor, out: &mut impl FnMut
         .map(|h| SpanId(h.parent_id));
     let ids: Vec<SpanId> =
         leaves.iter().map(|leaf| SpanId::derive(leaf.record.id, leaf.record.first)).collect();
-    let mut spans: Vec<(u32, Span)> = leaves
-        .into_iter()
-        .zip(times)
-        .zip(&ids)
-        .map(|((Leaf { record, parent, depth }, (start, end)), id)| {
-            let parent_id = match parent {
-                Some(parent) => ids.get(parent).copied(),
-                None => outside,
-            };
-            (depth, one(record, trace_id, *id, parent_id, (clock.unix_nanos(start), clock.unix_nanos(end))))
-        })
+    let mut order: Vec<(Nanos, u32, SpanId, usize)> = leaves
+        .iter()
+        .zip(times.iter().zip(&ids))
+        .enumerate()
+        .map(|(at, (leaf, ((start, _), id)))| (*start, leaf.depth, *id, at))
         .collect();
-    spans.sort_by_key(|(depth, span)| (span.start_time, *depth, span.span_id));
-    for (_, span) in spans {
-        out(span);
+    order.sort_unstable();
+    let mut leaves: Vec<Option<Leaf>> = leaves.into_iter().map(Some).collect();
+    for (start, _, id, at) in order {
+        let (Some(leaf), Some((_, end))) = (leaves.get_mut(at).and_then(Option::take), times.get(at)) else {
+            continue;
+        };
+        let parent = match leaf.parent {
+            Some(parent) => ids.get(parent).copied(),
+            None => outside,
+        };
+        out(one(*leaf.record, trace_id, id, parent, (clock.unix_nanos(start), clock.unix_nanos(*end))));
     }
 }
 

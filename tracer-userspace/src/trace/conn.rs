@@ -53,6 +53,10 @@ pub(super) struct Conn {
     pub peer: Peer,
     /// A unix socket that was open before the capture: the two ends may count from different bytes.
     pub shifted: bool,
+    /// It was opened by this end while the capture ran.
+    pub new: bool,
+    /// By whom was seen.
+    pub birth_seen: bool,
     /// The request it was opened for.
     pub born_for: Option<Owner>,
     closed: bool,
@@ -98,7 +102,15 @@ impl Conns {
             }
             Endpoints::Unix { .. } => (Peer::Unix, true),
         };
-        let conn = Conn { flow, peer, shifted: unix && open.role == Role::Unseen, born_for, closed: false };
+        let conn = Conn {
+            flow,
+            peer,
+            shifted: unix && open.role == Role::Unseen,
+            new: open.role == Role::Active,
+            birth_seen: open.birth.is_some(),
+            born_for,
+            closed: false,
+        };
         if let Some((_, Some(old))) = self.conns.insert(open.conn, (conn, ends)) {
             self.leave(old);
         }

@@ -135,7 +135,8 @@ impl Engine {
 
     /// Nothing older than `watermark` will come any more (ends excepted): decides what can be decided.
     pub fn advance(&mut self, watermark: Nanos, services: &dyn Services, out: &mut impl FnMut(Span)) {
-        for (at, item) in self.reorder.take(watermark) {
+        self.reorder.ripen(watermark);
+        while let Some((at, item)) = self.reorder.next() {
             self.handle(at, item, services);
             self.tick(at, out);
         }
@@ -224,12 +225,8 @@ impl Engine {
                 record.reason = Some(crate::causality::Reason::Limit);
                 self.stats.undecided += 1;
             }
-            if record.end.is_none() && self.evicted.len() < self.limits.max_spans {
-                let left = match record.owner {
-                    Some(owner) => Evicted::Server(owner),
-                    None => Evicted::Client(record.call),
-                };
-                self.evicted.insert(record.id, left);
+            if record.end.is_none() {
+                self.evict(record.id, record.owner, record.call);
             }
         }
         let stats = &mut self.stats;
@@ -240,6 +237,16 @@ impl Engine {
             }
             out(span);
         });
+    }
+
+    /// The span of an exchange is given out, and the exchange goes on: what it is doing still counts.
+    fn evict(&mut self, id: ExchangeId, owner: Option<Owner>, call: CallState) {
+        let left = owner.map_or(Evicted::Client(call), Evicted::Server);
+        if self.evicted.len() < self.limits.max_spans {
+            self.evicted.insert(id, left);
+        } else if let Evicted::Server(owner) = left {
+            self.causality.request_ended(owner, self.watermark);
+        }
     }
 
     fn handle(&mut self, at: Nanos, item: Item, services: &dyn Services) {
@@ -291,8 +298,8 @@ impl Engine {
         let conn = self.conns.get(id.conn).copied();
         let flow = conn.and_then(|conn| conn.flow);
         let kind = CallKind::new(destination(conn.map(|conn| conn.peer)), &head.method, &head.target);
-        let service = services.name(stamp.tgid, stamp.at);
-        let key = self.forest.plant(Record {
+        let service = self.service(stamp.tgid, stamp.at, services);
+        let key = self.forest.plant(Box::new(Record {
             id,
             side,
             first,
@@ -313,7 +320,7 @@ impl Engine {
             question: None,
             waiters: Vec::new(),
             node: super::forest::Node::default(),
-        });
+        }));
         self.stats.peak = self.stats.peak.max(self.forest.len() as u64);
         self.ids.insert(id, key);
         self.order.push_back(key);
@@ -335,6 +342,8 @@ impl Engine {
                     stamp,
                     conn: id.conn,
                     kind,
+                    birth_seen: conn.is_some_and(|conn| conn.birth_seen),
+                    fresh: id.number == 0 && conn.is_some_and(|conn| conn.new),
                     birth: conn.and_then(|conn| conn.born_for).filter(|_| id.number == 0),
                     partner: partner.and_then(|key| self.forest.get(key)).and_then(|record| record.owner),
                     mn_runtime: services.is_mn_runtime(stamp.tgid),

@@ -30,7 +30,7 @@ impl Node {
 #[derive(Debug)]
 pub(super) struct Leaf {
     /// The record.
-    pub record: Record,
+    pub record: Box<Record>,
     /// Position of the parent in the list; `None` for the root.
     pub parent: Option<usize>,
     /// Steps from the root.
@@ -44,7 +44,8 @@ pub(super) struct Refused;
 /// All trees.
 #[derive(Debug, Default)]
 pub(super) struct Forest {
-    records: Arena<Record>,
+    /// Boxed: a record is moved often and is large, and most slots are empty after a burst.
+    records: Arena<Box<Record>>,
     ready: Vec<Key>,
 }
 
@@ -56,16 +57,16 @@ impl Forest {
 
     /// A record.
     pub fn get(&self, key: Key) -> Option<&Record> {
-        self.records.get(key)
+        self.records.get(key).map(|record| &**record)
     }
 
     /// A record, to change it.
     pub fn get_mut(&mut self, key: Key) -> Option<&mut Record> {
-        self.records.get_mut(key)
+        self.records.get_mut(key).map(|record| &mut **record)
     }
 
     /// Plants a record as a tree of its own, with one hold: its end.
-    pub fn plant(&mut self, mut record: Record) -> Key {
+    pub fn plant(&mut self, mut record: Box<Record>) -> Key {
         record.node = Node { tree_holds: 1, ..Node::default() };
         self.records.insert(record)
     }

@@ -2,7 +2,6 @@
 
 use std::hash::Hasher;
 
-use serde::ser::{Serialize, Serializer};
 use siphasher::sip::SipHasher13;
 use siphasher::sip128::{Hasher128, SipHasher13 as SipHasher13x128};
 
@@ -47,24 +46,29 @@ fn feed(hasher: &mut impl Hasher, id: ExchangeId, first: Nanos) {
     hasher.write(&first.0.to_le_bytes());
 }
 
-/// Lower-case hexadecimal digits of the low `digits` × 4 bits.
-fn hex(value: u128, digits: usize, buffer: &mut [u8; 32]) -> &str {
-    for (at, byte) in buffer.iter_mut().take(digits).enumerate() {
-        let nibble = (value >> ((digits - 1 - at) * 4)) as u8 & 0xf;
+impl TraceId {
+    /// 32 lower-case hexadecimal digits.
+    pub fn to_hex(self) -> [u8; 32] {
+        let mut text = [0; 32];
+        hex(self.0, &mut text);
+        text
+    }
+}
+
+impl SpanId {
+    /// 16 lower-case hexadecimal digits.
+    pub fn to_hex(self) -> [u8; 16] {
+        let mut text = [0; 16];
+        hex(self.0.into(), &mut text);
+        text
+    }
+}
+
+fn hex(mut value: u128, text: &mut [u8]) {
+    for byte in text.iter_mut().rev() {
+        let nibble = value as u8 & 0xf;
         *byte = if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
-    }
-    buffer.get(..digits).and_then(|bytes| std::str::from_utf8(bytes).ok()).unwrap_or_default()
-}
-
-impl Serialize for TraceId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(hex(self.0, 32, &mut [0; 32]))
-    }
-}
-
-impl Serialize for SpanId {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(hex(self.0.into(), 16, &mut [0; 32]))
+        value >>= 4;
     }
 }
 
@@ -94,7 +98,7 @@ mod tests {
 
     #[test]
     fn hexadecimal_keeps_leading_zeros() {
-        assert_eq!(serde_json::to_string(&TraceId(0xab)).unwrap(), format!("\"{:032x}\"", 0xab));
-        assert_eq!(serde_json::to_string(&SpanId(0xab)).unwrap(), "\"00000000000000ab\"");
+        assert_eq!(&TraceId(0xab).to_hex(), format!("{:032x}", 0xab).as_bytes());
+        assert_eq!(&SpanId(0x0123_4567_89ab_cdef).to_hex(), b"0123456789abcdef");
     }
 }

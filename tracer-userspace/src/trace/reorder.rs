@@ -5,6 +5,7 @@
 
 use tracer_common::abi::ConnId;
 
+use crate::arena::{Arena, Key};
 use crate::event::Open;
 use crate::exchange::Step;
 use crate::time::Nanos;
@@ -43,23 +44,34 @@ impl Item {
     }
 }
 
-/// The buffer.
+/// The buffer. Items stay where they were put; only their small keys are sorted.
 #[derive(Debug, Default)]
 pub(super) struct Reorder {
-    items: Vec<(Order, Item)>,
+    items: Arena<Item>,
+    /// What is not ordered yet.
+    fresh: Vec<(Order, Key)>,
+    /// Latest first, so that the earliest is taken off the end.
+    ripe: Vec<(Order, Key)>,
 }
 
 impl Reorder {
     /// Something happened at a time.
     pub fn push(&mut self, at: Nanos, item: Item) {
-        self.items.push((item.order(at), item));
+        let order = item.order(at);
+        self.fresh.push((order, self.items.insert(item)));
     }
 
-    /// Everything up to the watermark, in order.
-    pub fn take(&mut self, watermark: Nanos) -> Vec<(Nanos, Item)> {
+    /// Makes everything up to the watermark ripe to be [taken](Reorder::next).
+    pub fn ripen(&mut self, watermark: Nanos) {
         // Nearly sorted: the stable sort finds the runs and only merges them.
-        self.items.sort_by_key(|(order, _)| *order);
-        let ripe = self.items.partition_point(|(order, _)| order.0 <= watermark);
-        self.items.drain(..ripe).map(|(order, item)| (order.0, item)).collect()
+        self.fresh.sort_by_key(|(order, _)| *order);
+        let count = self.fresh.partition_point(|(order, _)| order.0 <= watermark);
+        self.ripe.extend(self.fresh.drain(..count).rev());
+    }
+
+    /// The earliest ripe item.
+    pub fn next(&mut self) -> Option<(Nanos, Item)> {
+        let (order, key) = self.ripe.pop()?;
+        Some((order.0, self.items.remove(key)?))
     }
 }
