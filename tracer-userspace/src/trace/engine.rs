@@ -298,7 +298,7 @@ impl Engine {
         let conn = self.conns.get(id.conn).copied();
         let flow = conn.and_then(|conn| conn.flow);
         let kind = CallKind::new(destination(conn.map(|conn| conn.peer)), &head.method, &head.target);
-        let service = self.service(stamp.tgid, stamp.at, services);
+        let service = services.name(stamp.tgid, stamp.at);
         let key = self.forest.plant(Box::new(Record {
             id,
             side,
