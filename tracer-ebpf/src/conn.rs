@@ -64,7 +64,11 @@ pub fn entry(sk: u64, len: u32) -> Option<*mut Conn> {
         if !is_unix || unsafe { (*conn).inode } == inode(sk) {
             return Some(conn);
         }
-        // A closed unix socket's memory, used again for another one.
+        // A closed unix socket's memory, used again for another one. Only now is it known that the other is closed.
+        // SAFETY: as above.
+        if unsafe { (*conn).state } & state::ANNOUNCED != 0 {
+            crate::record::close(conn, sk);
+        }
         return create(sk, AF_UNIX, 0, Who { tgid: 0, tid: 0 }, 0, len);
     }
     let Some(family) = stream_family(sk) else {

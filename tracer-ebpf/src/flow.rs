@@ -5,7 +5,7 @@
 //! counted, per connection and direction; the counts travel with the next record.
 
 use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
-use tracer_common::abi::{Conn, counter, dir, flag, proto, select, state};
+use tracer_common::abi::{Conn, counter, dir, flag, mode, proto, select, state};
 use tracer_common::classify::{Class, classify};
 
 use crate::arch::{Call, uses_io_uring};
@@ -13,7 +13,7 @@ use crate::buffer::{self, Buffer};
 use crate::conn;
 use crate::maps::{SCRATCH, Scratch, count};
 use crate::record;
-use crate::select::{Who, is_marked, port_wanted};
+use crate::select::{Who, is_marked, mode_now, port_wanted};
 use crate::settings::config;
 
 /// A call that moved bytes.
@@ -120,7 +120,7 @@ fn trusted_buffer(c: &mut Conn, m: &Moved) -> Option<Buffer> {
 #[inline(always)]
 fn announce(c: &mut Conn, m: &Moved, buffer: &Option<Buffer>, now: u64) -> bool {
     let Some(family) = conn::stream_family(m.sk) else { return false };
-    if config!(select) == select::PORTS {
+    if config!(select) == select::PORTS && mode_now() == mode::ON {
         let (local, remote) = if family == conn::AF_UNIX { (0, 0) } else { record::ports(m.sk) };
         if !port_wanted(local, remote) && !is_marked(m.who.tgid) {
             c.proto = proto::IGNORED;

@@ -66,6 +66,8 @@ pub(super) struct Conn {
 struct Flow {
     number: u32,
     ends: u32,
+    /// The `struct sock`s of its ends, as far as they were seen.
+    socks: [u64; 2],
 }
 
 /// All connections.
@@ -86,10 +88,20 @@ impl Conns {
         let ends = Ends::of(open);
         let flow = ends.map(|ends| {
             let numbers = &mut self.numbers;
-            let flow = self.flows.entry(ends).or_insert_with(|| {
+            let mut fresh = || {
                 *numbers = numbers.wrapping_add(1);
-                Flow { number: *numbers, ends: 0 }
-            });
+                Flow { number: *numbers, ends: 0, socks: [0; 2] }
+            };
+            let flow = self.flows.entry(ends).or_insert_with(&mut fresh);
+            // The same end once more: another connection between the same two pieces of kernel memory (unix sockets
+            // are named by these) or ports. What comes now must not meet what the earlier one carried.
+            if flow.socks.contains(&open.conn.sk) {
+                self.both.remove(&flow.number);
+                *flow = fresh();
+            }
+            if let Some(free) = flow.socks.iter_mut().find(|sock| **sock == 0) {
+                *free = open.conn.sk;
+            }
             flow.ends += 1;
             if flow.ends > 1 {
                 self.both.insert(flow.number);
@@ -111,8 +123,8 @@ impl Conns {
             born_for,
             closed: false,
         };
-        if let Some((_, Some(old))) = self.conns.insert(open.conn, (conn, ends)) {
-            self.leave(old);
+        if let Some((conn, Some(old))) = self.conns.insert(open.conn, (conn, ends)) {
+            self.leave(old, conn.flow);
         }
         self.order.push_back(open.conn);
         while self.conns.len() > limit {
@@ -152,13 +164,13 @@ impl Conns {
     }
 
     fn forget(&mut self, conn: ConnId) {
-        if let Some((_, Some(ends))) = self.conns.remove(&conn) {
-            self.leave(ends);
+        if let Some((conn, Some(ends))) = self.conns.remove(&conn) {
+            self.leave(ends, conn.flow);
         }
     }
 
-    fn leave(&mut self, ends: Ends) {
-        if let Some(flow) = self.flows.get_mut(&ends) {
+    fn leave(&mut self, ends: Ends, number: Option<u32>) {
+        if let Some(flow) = self.flows.get_mut(&ends).filter(|flow| Some(flow.number) == number) {
             flow.ends = flow.ends.saturating_sub(1);
             if flow.ends == 0 {
                 self.both.remove(&flow.number);
