@@ -47,6 +47,8 @@ offsets! {
     sk_num: "sock_common.skc_num",
     /// Address family.
     sk_family: "sock_common.skc_family",
+    /// State (include/net/tcp_states.h).
+    sk_state: "sock_common.skc_state",
     /// Remote IPv6 address.
     sk_daddr6: "sock_common.skc_v6_daddr",
     /// Local IPv6 address.

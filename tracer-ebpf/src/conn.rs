@@ -16,6 +16,8 @@ pub const AF_INET: u16 = 2;
 pub const AF_INET6: u16 = 10;
 const SOCK_STREAM: u16 = 1;
 const IPPROTO_TCP: u16 = 6;
+/// include/net/tcp_states.h.
+const TCP_CLOSE: u8 = 7;
 
 /// Nanoseconds of CLOCK_MONOTONIC.
 #[inline(always)]
@@ -75,6 +77,12 @@ pub fn entry(sk: u64, len: u32) -> Option<*mut Conn> {
         count(counter::OTHER_BYTES, len as u64);
         return None;
     };
+    // What had arrived before a reset can still be read. An entry made now would never be removed, and would be taken
+    // for the next connection's that gets this memory.
+    if family != AF_UNIX && read_kernel::<u8>(sk + offset!(sk_state)) == Some(TCP_CLOSE) {
+        count(counter::UNTRACKED_BYTES, len as u64);
+        return None;
+    }
     create(sk, family, 0, Who { tgid: 0, tid: 0 }, 0, len)
 }
 

@@ -10,6 +10,7 @@ use crate::capture::facts::{
     Btf, Capability, CgroupVersion, Fact, HostFacts, KernelVersion, Lockdown, Roots, Severity,
 };
 use crate::capture::load::{Options, Probes};
+use crate::capture::offsets::KERNEL_BTF;
 use crate::capture::selfcheck;
 use tracer_common::offsets::{ABSENT, Offsets};
 
@@ -48,7 +49,7 @@ fn print_host(host: &HostFacts) {
     println!("host");
     line("kernel", show(&host.release, Clone::clone));
     line("architecture", show(&host.architecture, Clone::clone));
-    line("type information", show(&host.btf, describe_btf));
+    line("BTF (type information)", show(&host.btf, describe_btf));
     line("lockdown", show(&host.lockdown, |lockdown| describe_lockdown(*lockdown).to_owned()));
     line("user id", show(&host.uid, u32::to_string));
     let capabilities = show(&host.capabilities, |have| {
@@ -86,7 +87,10 @@ fn print_host(host: &HostFacts) {
 }
 
 fn describe_btf(btf: &Btf) -> String {
-    format!("{btf:?}")
+    match btf {
+        Btf::Readable { size } => format!("{} KiB at {KERNEL_BTF}", size / 1024),
+        other => format!("{other:?}"),
+    }
 }
 
 fn describe_lockdown(lockdown: Lockdown) -> &'static str {

@@ -199,7 +199,7 @@ fn drive(duration: Option<Duration>, recorder: Recorder, waiting: Option<Waiting
             Ok(Ok(ledger)) => ledger,
             _ => bail!("the recording thread failed; please report this"),
         };
-        if let Ok(Some(mut child)) = child {
+        if let Some(mut child) = child? {
             match child.try_wait() {
                 Ok(Some(status)) => eprintln!("the program ended: {status}"),
                 _ => eprintln!("the program goes on as process {}", child.id()),
