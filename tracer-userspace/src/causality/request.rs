@@ -24,8 +24,6 @@ pub(super) struct OpenRequest {
     pub calls: u32,
     /// Its response has begun.
     pub answering: bool,
-    /// Its thread turned to it and then to another, without a visible deed in between.
-    pub dormant: bool,
 }
 
 impl OpenRequest {

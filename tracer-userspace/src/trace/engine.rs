@@ -268,7 +268,7 @@ impl Engine {
         if open.role == Role::Unseen {
             self.causality.was_before_capture(open.stamp.tgid, open.stamp.at);
         }
-        let born_for = open.birth.and_then(|birth| self.causality.birth_owner(birth));
+        let born_for = open.birth.and_then(|birth| self.causality.birth(birth));
         self.conns.open(open, born_for, self.limits.max_conns);
     }
 
