@@ -259,8 +259,7 @@ impl Bench<'_> {
             return verdict;
         }
         match (verdict, self.thread.promptness.was_prompt(birth.at)) {
-            (verdict, Some(true)) => verdict,
-            (Verdict::Link(link), None) => Verdict::Link(Link { hold: Hold::Prompt, ..link }),
+            (Verdict::Link(link), None | Some(true)) => Verdict::Link(Link { hold: Hold::Prompt, ..link }),
             _ => Verdict::Unknown(Reason::PutOff),
         }
     }

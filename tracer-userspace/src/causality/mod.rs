@@ -2,12 +2,14 @@
 //!
 //! A machine in the order of time. It is told when a thread reads a request, writes a call, reads a response and
 //! writes one, and answers for each call: this request's, nobody's, or not to be known ([`Verdict`]). Each kind of
-//! evidence has its module: `thread` (and what it remembers for the birth of connections), `process` (do requests
-//! stay on their thread?), `background` (what is called outside requests). `decide` is the one place that weighs them.
+//! evidence has its module: `thread` (and what it remembers for the birth of connections), `prompt` (does the loop act
+//! at once on what it reads?), `process` (do requests stay on their thread?), `background` (what is called outside
+//! requests). `decide` is the one place that weighs them.
 //!
-//! What it cannot see: work that no socket traffic announces (timers, queues, protocols that are not understood). A
-//! loop that starts a call from a timer within a millisecond of a request's own call, having never done so while
-//! idle, gets it wrong.
+//! What it cannot see: work that no socket traffic announces (timers, queues, protocols that are not understood).
+//! Where that matters it abstains, with two exceptions that remain. A loop that starts a call from a timer within a
+//! millisecond of a request's own call, having never done so while idle, is believed. So is a request that makes
+//! calls side by side on connections that were open already, one of them only after waiting for something unseen.
 
 mod background;
 mod decide;
@@ -53,6 +55,10 @@ pub struct CallState {
     tid: u32,
     first: Nanos,
     claim: Claim,
+    /// It is among the outstanding calls of its owner.
+    counted: bool,
+    /// Whose it is if its link, which waits, is accepted.
+    promised: Option<(Owner, Key)>,
     /// Thread that read the response.
     reader: Option<u32>,
 }
@@ -93,6 +99,7 @@ impl Causality {
             outstanding: 0,
             calls: 0,
             answering: false,
+            born_in: None,
         }));
         self.moved(owner, stamp.tgid, stamp.tid, None, Some(Phase::Runnable));
         if let Some(process) = self.processes.get_mut(&stamp.tgid) {
@@ -112,6 +119,8 @@ impl Causality {
             tid: stamp.tid,
             first: call.first,
             claim: Claim::Unknown,
+            counted: false,
+            promised: None,
             reader: None,
         };
         let start = self.start.unwrap_or(stamp.at);
@@ -123,7 +132,8 @@ impl Causality {
         let verdict = Bench { requests: &self.requests, process, thread, start }.decide(call);
         match &verdict {
             // Until it is known it is nobody's: what follows from it must not be told before it is.
-            Verdict::Link(Link { hold: Hold::Prompt, .. }) => {
+            Verdict::Link(Link { hold: Hold::Prompt, owner, .. }) => {
+                state.promised = Some((*owner, call.span));
                 if let Some((thread, birth)) = self.threads.get_mut(&(stamp.tgid, stamp.tid)).zip(call.birth)
                 {
                     thread.promptness.wait(call.span, birth.at);
@@ -131,6 +141,7 @@ impl Causality {
             }
             Verdict::Link(link) => {
                 state.claim = Claim::Owner(link.owner);
+                state.counted = true;
                 self.made(call, *link);
             }
             Verdict::Nobody => {
@@ -216,16 +227,40 @@ impl Causality {
             },
         );
         call.reader = Some(stamp.tid);
+        self.answered(call, stamp.at);
         if stamp.tid != call.tid {
             self.break_affinity(stamp.tgid);
         }
         self.activate(call, conn, stamp.tid, stamp.at);
     }
 
+    /// A call whose link waits is answered: if that settles it, what follows is its owner's.
+    fn answered(&mut self, call: &mut CallState, at: Nanos) {
+        let Some((owner, span)) = call.promised else { return };
+        let Some(process) = self.processes.get_mut(&call.tgid) else { return };
+        let Some(thread) = self.threads.get_mut(&(call.tgid, call.tid)) else { return };
+        if let Some(accepted) = thread.promptness.answered(span, at, process.fans_out) {
+            call.promised = None;
+            self.settled.push(Settled { call: span, accepted });
+            if accepted {
+                call.claim = Claim::Owner(owner);
+                process.linked();
+            }
+        }
+    }
+
     /// A call is over. `complete`: its last byte was read at this time. `overran`: its request had ended clearly
     /// before.
-    pub fn call_ended(&mut self, call: &CallState, conn: ConnId, at: Nanos, complete: bool, overran: bool) {
-        if let Claim::Owner(owner) = call.claim {
+    pub fn call_ended(
+        &mut self,
+        call: &mut CallState,
+        conn: ConnId,
+        at: Nanos,
+        complete: bool,
+        overran: bool,
+    ) {
+        self.answered(call, at);
+        if let (Claim::Owner(owner), true) = (call.claim, call.counted) {
             self.change(owner, |request| request.outstanding = request.outstanding.saturating_sub(1));
         }
         if let (true, Claim::Owner(owner)) = (complete, call.claim)
@@ -262,7 +297,9 @@ impl Causality {
         thread.turn(context, stamp.at, &self.requests, fans_out);
         thread.remember(stamp.at, &self.requests);
         let settled = &mut self.settled;
-        thread.promptness.settle(|call, accepted| settled.push(Settled { call, accepted }));
+        thread
+            .promptness
+            .settle(stamp.at, fans_out, |call, accepted| settled.push(Settled { call, accepted }));
     }
 
     /// The response to a request began to be written.
@@ -303,8 +340,6 @@ impl Causality {
         if let Some(thread) = self.threads.get_mut(&(tgid, tid)) {
             // The unknown work that the thread is doing may have been this request's: its work after its end.
             thread.promptness.moves_on(owner, at);
-            let settled = &mut self.settled;
-            thread.promptness.settle(|call, accepted| settled.push(Settled { call, accepted }));
             if matches!(thread.context, Context::Unknown { .. }) {
                 thread.context = Context::Ended;
             }
@@ -315,27 +350,26 @@ impl Causality {
     /// Evidence of kind *birth*: the request a thread worked on, beyond doubt, when it called `connect`. The first
     /// call on that connection is that request's, however many others the thread has turned to since.
     pub fn birth(&mut self, birth: Stamp) -> Option<Birth> {
-        let process = self.processes.get(&birth.tgid)?;
+        let process = self.processes.get_mut(&birth.tgid)?;
         let thread = self.threads.get_mut(&(birth.tgid, birth.tid))?;
         thread.connected(birth.at);
-        let settled = &mut self.settled;
-        thread.promptness.settle(|call, accepted| settled.push(Settled { call, accepted }));
-        // Where requests make several calls at one time, one that waits for a call may be the one that connects.
-        let (last, state) = thread.state_at(birth.at)?;
-        if process.affinity == Affinity::Broken || (process.fans_out && state.open() > 1) {
-            return None;
-        }
+        let (turn, state) = thread.state_at(birth.at)?;
         let opinion = state.opinion(birth.at);
         let clear = opinion
             .only
             .filter(|_| !opinion.stranger && state.answering() == 0)
             .filter(|_| state.open() == 1 || process.is_sequential());
-        let prompt = || state.at_once(last, birth.at).filter(|_| process.threads_are_apart());
+        let prompt = || state.at_once(turn, birth.at).filter(|_| process.threads_are_apart());
         let (owner, prompt) = match (clear, prompt()) {
             (Some(owner), _) => (owner, false),
             (None, owner) => (owner?, true),
         };
-        self.requests.get(owner.0).map(|_| Birth { owner, at: birth.at, prompt })
+        let request = self.requests.get_mut(owner.0)?;
+        // Two connections opened in one turn: the process makes several calls at one time.
+        process.fans_out |= request.born_in.replace(turn) == Some(turn);
+        // Then one that waits for a call may be the one that connects.
+        let doubtful = process.affinity == Affinity::Broken || (process.fans_out && state.open() > 1);
+        (!doubtful).then_some(Birth { owner, at: birth.at, prompt })
     }
 
     /// Whether a link of this process that is decided late may be told: `None` means when the process is believed.

@@ -19,6 +19,9 @@ use crate::time::Nanos;
 
 /// As many turns with a deed, since the last one without, and a loop is believed to be prompt.
 const DEEDS: u32 = 32;
+/// A link whose call is answered waits this long for an explanation; a request that waits for an event (long polling)
+/// is dormant until it comes.
+const PATIENCE: u64 = 200_000_000;
 /// More dormant requests than this, and the loop is not prompt.
 const MAX_DORMANT: usize = 256;
 
@@ -32,12 +35,15 @@ struct Dormant {
     until: Nanos,
 }
 
-/// A link that waits until everything that was dormant when it was made is explained.
+/// A link that waits until its call is answered (which the trace must wait for in any case), and until everything
+/// that was dormant when its connection was opened is explained.
 #[derive(Clone, Copy, Debug)]
 struct Waiting {
     call: Key,
     /// When the connection was opened.
     at: Nanos,
+    /// When its response began.
+    answered: Option<Nanos>,
 }
 
 /// How one thread deals with what it turns to.
@@ -122,20 +128,41 @@ impl Promptness {
 
     /// A link waits until it is known whether the thread was prompt.
     pub fn wait(&mut self, call: Key, at: Nanos) {
-        self.waiting.push(Waiting { call, at });
+        self.waiting.push(Waiting { call, at, answered: None });
     }
 
-    /// Links for which that is known now.
-    pub fn settle(&mut self, mut settled: impl FnMut(Key, bool)) {
+    /// The response to a call began, or will not come: `Some` if that settles its link.
+    pub fn answered(&mut self, call: Key, now: Nanos, fans_out: bool) -> Option<bool> {
+        let place = self.waiting.iter().position(|link| link.call == call)?;
+        let mut link = self.waiting.swap_remove(place);
+        link.answered = Some(now);
+        let verdict = self.verdict(&link, now, fans_out);
+        if verdict.is_none() {
+            self.waiting.push(link);
+        }
+        verdict
+    }
+
+    /// Links that can be settled now.
+    pub fn settle(&mut self, now: Nanos, fans_out: bool, mut settled: impl FnMut(Key, bool)) {
         if self.waiting.is_empty() {
             return;
         }
-        let waiting = std::mem::take(&mut self.waiting);
-        for link in waiting {
-            match self.was_prompt(link.at) {
-                Some(prompt) => settled(link.call, prompt),
+        for link in std::mem::take(&mut self.waiting) {
+            match self.verdict(&link, now, fans_out) {
+                Some(accepted) => settled(link.call, accepted),
                 None => self.waiting.push(link),
             }
+        }
+    }
+
+    fn verdict(&self, link: &Waiting, now: Nanos, fans_out: bool) -> Option<bool> {
+        match (self.was_prompt(link.at), link.answered) {
+            _ if fans_out => Some(false),
+            (Some(false), _) => Some(false),
+            (Some(true), Some(_)) => Some(true),
+            (None, Some(answered)) if now.since(answered) > PATIENCE => Some(false),
+            _ => None,
         }
     }
 
