@@ -30,13 +30,24 @@ pub struct Call {
     /// It is the first on a connection that was opened while the capture ran.
     pub fresh: bool,
     /// The same, and the connection was opened for this request.
-    pub birth: Option<Owner>,
+    pub birth: Option<Birth>,
     /// The same, and it was seen who opened it.
     pub birth_seen: bool,
     /// The open request that is the other end of this very call (a process that calls itself).
     pub partner: Option<Owner>,
     /// The process is of a runtime that moves work between threads at will.
     pub mn_runtime: bool,
+}
+
+/// For whom a connection was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Birth {
+    /// The request.
+    pub(super) owner: Owner,
+    /// When.
+    pub(super) at: Nanos,
+    /// It is so only if the thread was prompt then.
+    pub(super) prompt: bool,
 }
 
 /// When a link may be told.
@@ -46,6 +57,8 @@ pub enum Hold {
     No,
     /// When the process has shown that its requests stay on their threads.
     Affinity,
+    /// When it is clear that the thread had not put off other work when it opened the connection.
+    Prompt,
     /// When it is clear that the thread is not a loop that worked on requests from before the capture.
     BeforeCapture,
 }
@@ -131,10 +144,13 @@ impl Bench<'_> {
                 let prompt = self.thread.prompt(call.stamp.at, self.requests)?;
                 (self.process.threads_are_apart() && !self.is_early(call.stamp.at)).then_some(prompt)
             });
-        let verdict = match (call.birth.filter(|owner| self.requests.get(owner.0).is_some()), clear) {
-            (Some(born_for), Some(current)) if born_for != current => Verdict::Unknown(Reason::BirthDiffers),
-            (Some(born_for), Some(_)) => self.link(call, born_for, thread().with(Evidence::Birth)),
-            (Some(born_for), None) => self.link(call, born_for, Evidence::Birth.into()),
+        let birth = call.birth.filter(|birth| self.requests.get(birth.owner.0).is_some());
+        let verdict = match (birth, clear) {
+            (Some(birth), Some(current)) if birth.owner != current => Verdict::Unknown(Reason::BirthDiffers),
+            (Some(birth), clear) => {
+                let evidence = clear.map(|_| thread()).unwrap_or_default().with(Evidence::Birth);
+                self.when_prompt(birth, self.link(call, birth.owner, evidence))
+            }
             // A new connection takes the loop through turns that are not seen (name lookup, connect), and one that
             // waits for another call may be the one that connected.
             // If it was not clear then, it is not clear now.
@@ -234,6 +250,17 @@ impl Bench<'_> {
             Verdict::Wait { certain: None, answering: vec![link] }
         } else {
             Verdict::Link(link)
+        }
+    }
+
+    /// Holds a link back that rests on the thread having been prompt, while that is not known.
+    fn when_prompt(&self, birth: Birth, verdict: Verdict) -> Verdict {
+        if !birth.prompt {
+            return verdict;
+        }
+        match (verdict, self.thread.promptness.was_prompt(birth.at)) {
+            (Verdict::Link(link), None | Some(true)) => Verdict::Link(Link { hold: Hold::Prompt, ..link }),
+            _ => Verdict::Unknown(Reason::PutOff),
         }
     }
 

@@ -97,6 +97,8 @@ pub enum Reason {
     BirthDiffers,
     /// Written on a connection that became free at this moment: calls that queued for it could be anybody's.
     HandedOver,
+    /// The loop had put off work of another request when it opened the connection.
+    PutOff,
     /// A link was withdrawn: requests of this process change threads.
     NotAffine,
     /// The only candidate's response had ended before the call began.
@@ -119,6 +121,7 @@ impl fmt::Display for Reason {
             Reason::Background => "this process makes such calls outside requests too",
             Reason::BirthDiffers => "the connection was opened for one request and first used under another",
             Reason::HandedOver => "calls that waited for this connection could be of several requests",
+            Reason::PutOff => "the connection may have been opened for a request that was put off",
             Reason::NotAffine => "requests of this process change threads",
             Reason::Ended => "the only candidate had answered before the call began",
             Reason::BeforeCapture => "it may belong to a request from before the capture",

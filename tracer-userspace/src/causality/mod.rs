@@ -2,17 +2,20 @@
 //!
 //! A machine in the order of time. It is told when a thread reads a request, writes a call, reads a response and
 //! writes one, and answers for each call: this request's, nobody's, or not to be known ([`Verdict`]). Each kind of
-//! evidence has its module: `thread` (and what it remembers for the birth of connections), `process` (do requests
-//! stay on their thread?), `background` (what is called outside requests). `decide` is the one place that weighs them.
+//! evidence has its module: `thread` (and what it remembers for the birth of connections), `prompt` (does the loop act
+//! at once on what it reads?), `process` (do requests stay on their thread?), `background` (what is called outside
+//! requests). `decide` is the one place that weighs them.
 //!
-//! What it cannot see: work that no socket traffic announces (timers, queues, protocols that are not understood). A
-//! loop that starts a call from a timer within a millisecond of a request's own call, having never done so while
-//! idle, gets it wrong.
+//! What it cannot see: work that no socket traffic announces (timers, queues, protocols that are not understood).
+//! Where that matters it abstains, with two exceptions that remain. A loop that starts a call from a timer within a
+//! millisecond of a request's own call, having never done so while idle, is believed. So is a request that makes
+//! calls side by side on connections that were open already, one of them only after waiting for something unseen.
 
 mod background;
 mod decide;
 mod evidence;
 mod process;
+mod prompt;
 mod request;
 mod thread;
 
@@ -20,7 +23,7 @@ use rustc_hash::FxHashMap;
 use tracer_common::abi::ConnId;
 
 pub use background::CallKind;
-pub use decide::{Call, Hold, Link, Verdict};
+pub use decide::{Birth, Call, Hold, Link, Verdict};
 pub use evidence::{Evidence, EvidenceSet, Reason};
 pub use process::Settled;
 pub use request::Owner;
@@ -52,6 +55,10 @@ pub struct CallState {
     tid: u32,
     first: Nanos,
     claim: Claim,
+    /// It is among the outstanding calls of its owner.
+    counted: bool,
+    /// Whose it is if its link, which waits, is accepted.
+    promised: Option<(Owner, Key)>,
     /// Thread that read the response.
     reader: Option<u32>,
 }
@@ -92,13 +99,13 @@ impl Causality {
             outstanding: 0,
             calls: 0,
             answering: false,
-            dormant: false,
+            born_in: None,
         }));
         self.moved(owner, stamp.tgid, stamp.tid, None, Some(Phase::Runnable));
         if let Some(process) = self.processes.get_mut(&stamp.tgid) {
             process.served = true;
         }
-        self.turn(stamp, Context::Request { owner, continued: None, touched: stamp.at });
+        self.turn(stamp, Context::Request { owner, continued: None, since: stamp.at, touched: stamp.at });
         owner
     }
 
@@ -112,6 +119,8 @@ impl Causality {
             tid: stamp.tid,
             first: call.first,
             claim: Claim::Unknown,
+            counted: false,
+            promised: None,
             reader: None,
         };
         let start = self.start.unwrap_or(stamp.at);
@@ -122,8 +131,17 @@ impl Causality {
         };
         let verdict = Bench { requests: &self.requests, process, thread, start }.decide(call);
         match &verdict {
+            // Until it is known it is nobody's: what follows from it must not be told before it is.
+            Verdict::Link(Link { hold: Hold::Prompt, owner, .. }) => {
+                state.promised = Some((*owner, call.span));
+                if let Some((thread, birth)) = self.threads.get_mut(&(stamp.tgid, stamp.tid)).zip(call.birth)
+                {
+                    thread.promptness.wait(call.span, birth.at);
+                }
+            }
             Verdict::Link(link) => {
                 state.claim = Claim::Owner(link.owner);
+                state.counted = true;
                 self.made(call, *link);
             }
             Verdict::Nobody => {
@@ -133,7 +151,7 @@ impl Causality {
             Verdict::Wait { .. } | Verdict::Unknown(_) => {}
         }
         if let Some(thread) = self.threads.get_mut(&(stamp.tgid, stamp.tid)) {
-            thread.writes();
+            thread.promptness.acts();
             thread.remember(stamp.at, &self.requests);
         }
         (verdict, state)
@@ -209,17 +227,47 @@ impl Causality {
             },
         );
         call.reader = Some(stamp.tid);
+        self.answered(call, stamp.at);
         if stamp.tid != call.tid {
             self.break_affinity(stamp.tgid);
         }
         self.activate(call, conn, stamp.tid, stamp.at);
     }
 
+    /// A call whose link waits is answered: if that settles it, what follows is its owner's.
+    fn answered(&mut self, call: &mut CallState, at: Nanos) {
+        let Some((owner, span)) = call.promised else { return };
+        let Some(process) = self.processes.get_mut(&call.tgid) else { return };
+        let Some(thread) = self.threads.get_mut(&(call.tgid, call.tid)) else { return };
+        if let Some(accepted) = thread.promptness.answered(span, at, process.fans_out) {
+            call.promised = None;
+            self.settled.push(Settled { call: span, accepted });
+            if accepted {
+                call.claim = Claim::Owner(owner);
+                process.linked();
+            }
+        }
+    }
+
     /// A call is over. `complete`: its last byte was read at this time. `overran`: its request had ended clearly
     /// before.
-    pub fn call_ended(&mut self, call: &CallState, conn: ConnId, at: Nanos, complete: bool, overran: bool) {
-        if let Claim::Owner(owner) = call.claim {
+    pub fn call_ended(
+        &mut self,
+        call: &mut CallState,
+        conn: ConnId,
+        at: Nanos,
+        complete: bool,
+        overran: bool,
+    ) {
+        self.answered(call, at);
+        if let (Claim::Owner(owner), true) = (call.claim, call.counted) {
             self.change(owner, |request| request.outstanding = request.outstanding.saturating_sub(1));
+        }
+        if let (true, Claim::Owner(owner)) = (complete, call.claim)
+            && self.requests.get(owner.0).is_none()
+            && let Some(process) = self.processes.get_mut(&call.tgid)
+        {
+            process.outlived();
         }
         if overran && let Some(process) = self.processes.get_mut(&call.tgid) {
             process.overran();
@@ -233,7 +281,7 @@ impl Causality {
     fn activate(&mut self, call: &CallState, conn: ConnId, tid: u32, at: Nanos) {
         let context = match call.claim {
             Claim::Owner(owner) if self.requests.get(owner.0).is_some() => {
-                Context::Request { owner, continued: Some(conn), touched: at }
+                Context::Request { owner, continued: Some(conn), since: at, touched: at }
             }
             Claim::Owner(_) => Context::Ended,
             Claim::Unknown => Context::Unknown { since: call.first },
@@ -246,19 +294,12 @@ impl Causality {
     fn turn(&mut self, stamp: Stamp, context: Context) {
         let fans_out = self.processes.get(&stamp.tgid).is_some_and(|process| process.fans_out);
         let Some(thread) = self.threads.get_mut(&(stamp.tgid, stamp.tid)) else { return };
-        let left = thread.turn(context, &self.requests, fans_out);
-        if let Some(request) = left.and_then(|owner| self.requests.get_mut(owner.0))
-            && !std::mem::replace(&mut request.dormant, true)
-        {
-            thread.dormant += 1;
-        }
-        if let Context::Request { owner, .. } = context
-            && let Some(request) = self.requests.get_mut(owner.0)
-            && std::mem::replace(&mut request.dormant, false)
-        {
-            thread.dormant = thread.dormant.saturating_sub(1);
-        }
+        thread.turn(context, stamp.at, &self.requests, fans_out);
         thread.remember(stamp.at, &self.requests);
+        let settled = &mut self.settled;
+        thread
+            .promptness
+            .settle(stamp.at, fans_out, |call, accepted| settled.push(Settled { call, accepted }));
     }
 
     /// The response to a request began to be written.
@@ -279,7 +320,7 @@ impl Causality {
             process.settle(&mut self.settled);
         }
         if let Some(thread) = self.threads.get_mut(&(tgid, tid)) {
-            thread.writes();
+            thread.promptness.acts();
             thread.remember(stamp.at, &self.requests);
         }
     }
@@ -287,7 +328,7 @@ impl Causality {
     /// A request is over and owns nothing from now on.
     pub fn request_ended(&mut self, owner: Owner, at: Nanos) {
         let Some(request) = self.requests.get(owner.0) else { return };
-        let (tgid, tid, phase, dormant) = (request.tgid, request.tid, request.phase(), request.dormant);
+        let (tgid, tid, phase) = (request.tgid, request.tid, request.phase());
         self.moved(owner, tgid, tid, Some(phase), None);
         self.requests.remove(owner.0);
         if let Some(process) = self.processes.get_mut(&tgid) {
@@ -298,7 +339,7 @@ impl Causality {
         }
         if let Some(thread) = self.threads.get_mut(&(tgid, tid)) {
             // The unknown work that the thread is doing may have been this request's: its work after its end.
-            thread.dormant = thread.dormant.saturating_sub(u32::from(dormant));
+            thread.promptness.moves_on(owner, at);
             if matches!(thread.context, Context::Unknown { .. }) {
                 thread.context = Context::Ended;
             }
@@ -308,17 +349,27 @@ impl Causality {
 
     /// Evidence of kind *birth*: the request a thread worked on, beyond doubt, when it called `connect`. The first
     /// call on that connection is that request's, however many others the thread has turned to since.
-    pub fn birth_owner(&self, birth: Stamp) -> Option<Owner> {
-        let process = self.processes.get(&birth.tgid)?;
-        if process.affinity == Affinity::Broken {
-            return None;
-        }
-        let state = self.threads.get(&(birth.tgid, birth.tid))?.state_at(birth.at)?;
+    pub fn birth(&mut self, birth: Stamp) -> Option<Birth> {
+        let process = self.processes.get_mut(&birth.tgid)?;
+        let thread = self.threads.get_mut(&(birth.tgid, birth.tid))?;
+        thread.connected(birth.at);
+        let (turn, state) = thread.state_at(birth.at)?;
         let opinion = state.opinion(birth.at);
-        let clear = !opinion.stranger && state.answering() == 0;
-        // Where requests make several calls at one time, one that waits for a call may be the one that connects.
-        let certain = clear && !(process.fans_out && state.open() > 1);
-        opinion.only.filter(|owner| certain && self.requests.get(owner.0).is_some())
+        let clear = opinion
+            .only
+            .filter(|_| !opinion.stranger && state.answering() == 0)
+            .filter(|_| state.open() == 1 || process.is_sequential());
+        let prompt = || state.at_once(turn, birth.at).filter(|_| process.threads_are_apart());
+        let (owner, prompt) = match (clear, prompt()) {
+            (Some(owner), _) => (owner, false),
+            (None, owner) => (owner?, true),
+        };
+        let request = self.requests.get_mut(owner.0)?;
+        // Two connections opened in one turn: the process makes several calls at one time.
+        process.fans_out |= request.born_in.replace(turn) == Some(turn);
+        // Then one that waits for a call may be the one that connects.
+        let doubtful = process.affinity == Affinity::Broken || (process.fans_out && state.open() > 1);
+        (!doubtful).then_some(Birth { owner, at: birth.at, prompt })
     }
 
     /// Whether a link of this process that is decided late may be told: `None` means when the process is believed.
@@ -350,6 +401,10 @@ impl Causality {
             self.processes.remove(&tgid);
         }
         for tid in tids {
+            if let Some(thread) = self.threads.get_mut(&(tgid, tid)) {
+                let settled = &mut self.settled;
+                thread.promptness.close(|call, accepted| settled.push(Settled { call, accepted }));
+            }
             if self.threads.get(&(tgid, tid)).is_some_and(|thread| thread.open.count() == 0) {
                 self.threads.remove(&(tgid, tid));
             }
@@ -367,6 +422,10 @@ impl Causality {
     /// The capture is over: what is held back stands where nothing spoke against it.
     pub fn finish(&mut self) -> Vec<Settled> {
         self.settle_early();
+        let settled = &mut self.settled;
+        for thread in self.threads.values_mut() {
+            thread.promptness.close(|call, accepted| settled.push(Settled { call, accepted }));
+        }
         for process in self.processes.values_mut() {
             process.close();
             process.settle(&mut self.settled);

@@ -14,8 +14,9 @@ use crate::time::Nanos;
 const MATCHES: u32 = 16;
 /// The same if its threads are loops: these can write for each other, which takes longer to show.
 const LOOP_MATCHES: u32 = 64;
-/// Requests from before the capture are taken to be over after this time.
-pub(super) const AGE: u64 = 1_000_000_000;
+/// Requests from before the capture are taken to be over after this time. Until then links are held back, which
+/// costs memory: at 20 000 requests a second half a second of a chain of two is 30 000 spans.
+pub(super) const AGE: u64 = 500_000_000;
 /// Calls that end after the request they were linked to: this many, and this share of all, and the links are doubted.
 /// (Spans of correct traces do so in about one of twelve cases: work that is not waited for.)
 const OVERRUNS: u32 = 16;
@@ -137,6 +138,11 @@ impl Process {
         self.linked = self.linked.saturating_add(1);
     }
 
+    /// Whether it was watched long enough that requests which make several calls at one time would have shown.
+    pub fn is_sequential(&self) -> bool {
+        !self.fans_out && self.linked >= MATCHES
+    }
+
     /// Whether it is certain that its threads do not write for each other.
     pub fn threads_are_apart(&self) -> bool {
         self.tids.len() == 1 || self.affinity == Affinity::Proven
@@ -147,6 +153,14 @@ impl Process {
         self.overruns = self.overruns.saturating_add(1);
         if self.overruns >= OVERRUNS && self.overruns > self.linked / OVERRUN_SHARE {
             self.affinity = Affinity::Broken;
+        }
+    }
+
+    /// A call that was given to a request ended when the request had. That happens to right links too; but loops that
+    /// write for each other cannot go long without it.
+    pub fn outlived(&mut self) {
+        if let (true, Affinity::Unproven(_)) = (self.looped, self.affinity) {
+            self.affinity = Affinity::Unproven(0);
         }
     }
 
@@ -179,7 +193,8 @@ impl Process {
     /// Nothing more will be learned: what nothing spoke against stands.
     pub fn close(&mut self) {
         if let Affinity::Unproven(_) = self.affinity {
-            let doubtful = self.looped && self.strays > 0 && self.tids.len() > 1;
+            // Loops in several threads may write for each other without ever being caught at it.
+            let doubtful = self.looped && self.tids.len() > 1;
             self.affinity = if doubtful { Affinity::Broken } else { Affinity::Proven };
         }
     }

@@ -24,8 +24,8 @@ pub(super) struct OpenRequest {
     pub calls: u32,
     /// Its response has begun.
     pub answering: bool,
-    /// Its thread turned to it and then to another, without a visible deed in between.
-    pub dormant: bool,
+    /// The turn of its thread in which a connection was last opened for it.
+    pub born_in: Option<Nanos>,
 }
 
 impl OpenRequest {

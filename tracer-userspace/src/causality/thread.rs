@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 
 use tracer_common::abi::ConnId;
 
+use super::prompt::Promptness;
 use super::request::{Members, OpenRequest, Owner, Phase};
 use crate::arena::Arena;
 use crate::time::Nanos;
@@ -20,8 +21,6 @@ use crate::time::Nanos;
 const SLICE: u64 = 1_000_000;
 /// The same when the thread has no other open request.
 const SOLO_SLICE: u64 = 20_000_000;
-/// Prompt so many times in a row, and a loop is believed to run callbacks to completion.
-const STREAK: u32 = 64;
 /// How many past states a thread remembers, and for how long: as long as a `connect` takes.
 const HISTORY: usize = 64;
 const HISTORY_AGE: u64 = 1_000_000_000;
@@ -37,6 +36,8 @@ pub(super) enum Context {
         owner: Owner,
         /// Reached by reading a response.
         continued: Option<ConnId>,
+        /// When the thread turned to it.
+        since: Nanos,
         /// When that, or the last call made from it, happened.
         touched: Nanos,
     },
@@ -57,6 +58,8 @@ pub(super) struct State {
     context: Context,
     /// Of the request in `context`.
     phase: Phase,
+    /// Its response has begun.
+    current_answers: bool,
     runnable: u32,
     /// The only runnable one. Resolved when the state is taken: its slot may be another's when the state is asked.
     only: Option<Owner>,
@@ -90,12 +93,8 @@ pub(super) struct Thread {
     pub open: Members,
     /// Requests read here that are being answered and wait for nothing.
     pub answering: Vec<Owner>,
-    /// Requests read here that were turned to and then left without a visible deed.
-    pub dormant: u32,
-    /// How many times in a row the thread, having turned to a request, did something for it at once.
-    streak: u32,
-    /// It has written something since it turned to the current request.
-    wrote: bool,
+    /// Whether it deals at once with what it reads.
+    pub promptness: Promptness,
     /// It has had two open requests at one time.
     pub multi: bool,
     /// When it did something last.
@@ -110,9 +109,7 @@ impl Default for Thread {
             runnable: Members::default(),
             open: Members::default(),
             answering: Vec::new(),
-            dormant: 0,
-            streak: 0,
-            wrote: false,
+            promptness: Promptness::default(),
             multi: false,
             active: Nanos(0),
             history: VecDeque::new(),
@@ -150,17 +147,18 @@ impl Thread {
 
     /// The state now.
     pub fn state(&self, requests: &Arena<OpenRequest>) -> State {
-        let (context, phase) = match self.context {
+        let (context, phase, current_answers) = match self.context {
             Context::Request { owner, .. } => match requests.get(owner.0) {
-                Some(request) => (self.context, request.phase()),
-                None => (Context::Ended, Phase::Waiting),
+                Some(request) => (self.context, request.phase(), request.answering),
+                None => (Context::Ended, Phase::Waiting, false),
             },
-            other => (other, Phase::Waiting),
+            other => (other, Phase::Waiting, false),
         };
         let only = |members: Members| members.only().and_then(|index| requests.key_at(index));
         State {
             context,
             phase,
+            current_answers,
             runnable: self.runnable.count(),
             only: only(self.runnable).map(Owner),
             open: self.open.count(),
@@ -169,54 +167,37 @@ impl Thread {
         }
     }
 
-    /// The thread turns to something: was the last thing it turned to left without a deed? Gives the request that
-    /// was, which may be resumed at any time from now on.
-    pub fn turn(&mut self, to: Context, requests: &Arena<OpenRequest>, fans_out: bool) -> Option<Owner> {
-        let from = std::mem::replace(&mut self.context, to);
-        let wrote = std::mem::replace(&mut self.wrote, false);
-        match (from, to) {
-            (Context::Request { owner, .. }, Context::Request { owner: same, .. }) if owner == same => {
-                self.wrote = wrote;
-                None
-            }
-            (Context::Request { .. }, _) if wrote => {
-                self.streak = self.streak.saturating_add(1);
-                None
-            }
-            (Context::Request { owner, .. }, _) => {
+    /// The thread turns to something.
+    pub fn turn(&mut self, to: Context, at: Nanos, requests: &Arena<OpenRequest>, fans_out: bool) {
+        match (std::mem::replace(&mut self.context, to), to) {
+            (Context::Request { owner, .. }, Context::Request { owner: same, .. }) if owner == same => return,
+            (Context::Request { owner, since, .. }, _) => {
                 let resumable = requests.get(owner.0).is_some_and(|r| r.phase() == Phase::Runnable);
-                if resumable {
-                    self.streak = 0;
-                }
-                resumable.then_some(owner)
+                self.promptness.turns_from(owner, since, at, resumable);
             }
-            // The owner is not known. Where requests make several calls at one time it may wait for another one.
-            (Context::Unknown { .. }, _) if !wrote && !fans_out => {
-                self.streak = 0;
-                None
-            }
-            _ => None,
+            // The beginning and the end of one response.
+            (Context::Unknown { since: one }, Context::Unknown { since: other }) if one == other => return,
+            // Where requests make several calls at one time its owner may wait for another one.
+            (Context::Unknown { .. }, _) => self.promptness.turns_from_unknown(at, !fans_out),
+            _ => self.promptness.turns_from_unknown(at, false),
+        }
+        if let Context::Request { owner, .. } = to {
+            self.promptness.moves_on(owner, at);
         }
     }
 
-    /// The thread writes something.
-    pub fn writes(&mut self) {
-        self.wrote = true;
+    /// It is found that the thread called connect at a time.
+    pub fn connected(&mut self, at: Nanos) {
+        let since = match self.context {
+            Context::Request { since, .. } => Some(since),
+            _ => None,
+        };
+        self.promptness.connected(at, since);
     }
 
-    /// The current request, if what the thread does now follows at once upon turning to it, on a thread that is
-    /// always so prompt.
-    ///
-    /// A loop that runs callbacks to completion deals with what it reads before it reads on. A loop that puts work
-    /// off gives itself away when it reads on in between, and it does so before anything it put off can be taken for
-    /// another request's: that request is then dormant, and while there is one nothing is concluded here. Without
-    /// this rule one doubtful call would breed others for as long as the load lasts: its owner would count as
-    /// resumable while it waits, make the next call doubtful, and so on.
+    /// The request that a prompt thread works on now.
     pub fn prompt(&self, at: Nanos, requests: &Arena<OpenRequest>) -> Option<Owner> {
-        let Context::Request { owner, touched, .. } = self.context else { return None };
-        let at_once = touched == self.active && at.since(touched) <= SLICE;
-        let open = requests.get(owner.0).is_some_and(|request| !request.answering);
-        (self.dormant == 0 && self.streak >= STREAK && at_once && open).then_some(owner)
+        self.state(requests).at_once(self.active, at).filter(|_| self.promptness.is_prompt())
     }
 
     /// Remembers the state as of now, for connections whose birth is told later.
@@ -230,9 +211,9 @@ impl Thread {
         self.history.push_back((at, self.state(requests)));
     }
 
-    /// The state at a time in the recent past; `None` if that is further back than remembered.
-    pub fn state_at(&self, at: Nanos) -> Option<State> {
-        self.history.iter().rev().find(|(then, _)| *then <= at).map(|(_, state)| *state)
+    /// The state at a time in the recent past, and since when it was; `None` if that is further back than remembered.
+    pub fn state_at(&self, at: Nanos) -> Option<(Nanos, State)> {
+        self.history.iter().rev().find(|(then, _)| *then <= at).copied()
     }
 }
 
@@ -246,6 +227,16 @@ impl State {
     pub fn came_by(&self) -> Option<ConnId> {
         match self.context {
             Context::Request { continued, .. } => continued,
+            _ => None,
+        }
+    }
+
+    /// The current request, if turning to it was the last thing the thread did (at `last`) and that was just before.
+    pub fn at_once(&self, last: Nanos, at: Nanos) -> Option<Owner> {
+        match self.context {
+            Context::Request { owner, touched, .. } if !self.current_answers => {
+                (touched == last && at.since(touched) <= SLICE).then_some(owner)
+            }
             _ => None,
         }
     }

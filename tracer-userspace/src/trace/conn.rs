@@ -10,7 +10,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use tracer_common::abi::ConnId;
 
 use super::record::Peer;
-use crate::causality::Owner;
+use crate::causality::Birth;
 use crate::event::{Endpoints, Open, Role};
 use crate::time::Nanos;
 
@@ -58,7 +58,7 @@ pub(super) struct Conn {
     /// By whom was seen.
     pub birth_seen: bool,
     /// The request it was opened for.
-    pub born_for: Option<Owner>,
+    pub born_for: Option<Birth>,
     closed: bool,
 }
 
@@ -84,7 +84,7 @@ pub(super) struct Conns {
 
 impl Conns {
     /// A connection is new.
-    pub fn open(&mut self, open: &Open, born_for: Option<Owner>, limit: usize) {
+    pub fn open(&mut self, open: &Open, born_for: Option<Birth>, limit: usize) {
         let ends = Ends::of(open);
         let flow = ends.map(|ends| {
             let numbers = &mut self.numbers;

@@ -264,7 +264,7 @@ impl Engine {
         if open.role == Role::Unseen {
             self.causality.was_before_capture(open.stamp.tgid, open.stamp.at);
         }
-        let born_for = open.birth.and_then(|birth| self.causality.birth_owner(birth));
+        let born_for = open.birth.and_then(|birth| self.causality.birth(birth));
         self.conns.open(open, born_for, self.limits.max_conns);
     }
 
@@ -384,12 +384,12 @@ impl Engine {
                     }
                     None => {
                         let complete = outcome == Outcome::Complete && record.response.is_some();
-                        let (call, parent) = (record.call, record.node.parent());
+                        let (mut call, parent) = (record.call, record.node.parent());
                         let overran = complete
                             && parent
                                 .and_then(|parent| self.forest.get(parent)?.end)
                                 .is_some_and(|parent| end.since(parent.end) > OVERRUN);
-                        self.causality.call_ended(&call, id.conn, end, complete, overran);
+                        self.causality.call_ended(&mut call, id.conn, end, complete, overran);
                     }
                 }
                 if unmet {
@@ -412,7 +412,9 @@ impl Engine {
             }
             (Some(_), Step::End { end, .. }) => match self.evicted.remove(&id) {
                 Some(Evicted::Server(owner)) => self.causality.request_ended(owner, end),
-                Some(Evicted::Client(call)) => self.causality.call_ended(&call, id.conn, end, false, false),
+                Some(Evicted::Client(mut call)) => {
+                    self.causality.call_ended(&mut call, id.conn, end, false, false);
+                }
                 None => {}
             },
             (Some(_), Step::Request { .. }) => self.stats.stray_steps += 1,

@@ -167,8 +167,12 @@ impl Engine {
             self.tell(call, &link);
             self.answered(call);
         } else {
-            let early = link.hold == Hold::BeforeCapture;
-            self.decline(call, if early { Reason::BeforeCapture } else { Reason::NotAffine });
+            let reason = match link.hold {
+                Hold::BeforeCapture => Reason::BeforeCapture,
+                Hold::Prompt => Reason::PutOff,
+                Hold::No | Hold::Affinity => Reason::NotAffine,
+            };
+            self.decline(call, reason);
         }
     }
 

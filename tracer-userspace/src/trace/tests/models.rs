@@ -12,6 +12,14 @@ fn simulate(seed: u64, clients: u32, arrive: fn(&mut Sim, X, u32)) -> World {
     sim.run()
 }
 
+/// More seeds than the few that run every time, by hand: `TRACER_SEEDS=50`.
+fn seeds() -> Vec<(u64, u32)> {
+    let more = std::env::var("TRACER_SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+    let clients = [1, 2, 3, 4, 6, 8, 16, 32, 64, 128];
+    let more = (0..more).map(|seed| (100 + seed, clients[seed as usize % clients.len()]));
+    [(1, 1), (2, 2), (3, 8), (4, 64), (5, 8)].into_iter().chain(more).collect()
+}
+
 /// Nothing wrong at any concurrency; at least `share` right.
 #[track_caller]
 fn check(arrive: fn(&mut Sim, X, u32), share: f64) {
@@ -20,7 +28,7 @@ fn check(arrive: fn(&mut Sim, X, u32), share: f64) {
 
 #[track_caller]
 fn check_with(arrive: fn(&mut Sim, X, u32), share: f64, prepare: fn(&mut World)) {
-    for (seed, clients) in [(1, 1), (2, 2), (3, 8), (4, 64), (5, 8)] {
+    for (seed, clients) in seeds() {
         let mut world = simulate(seed, clients, arrive);
         prepare(&mut world);
         let out = world.run();
@@ -89,8 +97,9 @@ fn run_to_completion(sim: &mut Sim, x: X, client: u32) {
 
 #[test]
 fn run_to_completion_loops_are_all_right() {
-    check(run_to_completion, 1.0);
-    // The first quarter of a second of 1.3 is not linked.
+    // All but a few calls on new connections, before it is known that its requests make one call at a time.
+    check(run_to_completion, 0.85);
+    // The first quarter of a second, of 1.3, is not linked.
     check_cut(run_to_completion, 0.75);
 }
 
@@ -119,7 +128,8 @@ fn promise_all(sim: &mut Sim, x: X, client: u32) {
 
 #[test]
 fn calls_side_by_side_from_one_callback_are_right() {
-    check(promise_all, 0.9);
+    // While its connections are opened it is not linked: one that waits for a call may be the one that connects.
+    check(promise_all, 0.8);
     check_cut(promise_all, 0.0);
 }
 
@@ -494,5 +504,5 @@ fn connect_for_each(sim: &mut Sim, x: X, client: u32) {
 
 #[test]
 fn a_connection_for_each_call() {
-    check(connect_for_each, 0.0);
+    check(connect_for_each, 0.8);
 }

@@ -113,3 +113,14 @@ fn speed() {
         eprintln!("json {json}: {took} ns per exchange, {exchanges} exchanges, {bytes} bytes, {stats:?}");
     }
 }
+
+/// What one undecided span and one waiting step cost; [`crate::trace::Limits`] are set by it.
+#[test]
+fn records_are_not_larger_than_the_limits_presume() {
+    assert!(
+        size_of::<crate::trace::record::Record>() <= 480,
+        "{}",
+        size_of::<crate::trace::record::Record>()
+    );
+    assert!(size_of::<crate::exchange::Step>() <= 208, "{}", size_of::<crate::exchange::Step>());
+}
