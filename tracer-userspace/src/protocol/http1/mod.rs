@@ -36,8 +36,8 @@
 //! is given up.
 //!
 //! When bytes of unknown content hide message boundaries:
-//! * hidden bytes where a request should begin: what was asked before still pairs in order; later requests are skipped
-//!   until the next certain point;
+//! * hidden bytes where a request should begin, or a request whose end was not captured: what was asked before still
+//!   pairs in order; later requests are skipped until the next certain point;
 //! * hidden bytes where a response should begin: if one request waits, they are (the beginning of) its response:
 //!   `ResponseUnseen`; if several wait, it is not known how many were answered: all of them are `ResponseUnseen`, and
 //!   as many responses must be seen before pairing begins again, which may be never;
@@ -106,6 +106,8 @@ pub struct Http1 {
     staggered: u8,
     /// A response was skipped since pairing was last exact: it may have been the next request's.
     strayed: bool,
+    /// Requests may be hidden among those that wait: none can be added to them.
+    holed: bool,
     /// Requests that were seen and given up, whose responses have not been seen since.
     missing: u32,
     /// In which direction bytes moved last.
@@ -126,6 +128,7 @@ impl Http1 {
             exact: whole,
             staggered: 0,
             strayed: false,
+            holed: false,
             missing: 0,
             moved,
             understood: false,
