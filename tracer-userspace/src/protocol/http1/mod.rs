@@ -28,8 +28,8 @@
 //!
 //! A client that sends requests one by one, or in batches, waits for all answers before it goes on, so this is right
 //! for it. A client that staggers is paired exactly while every byte is seen, and is given up after the first loss.
-//! **The one assumption that remains**: a connection does not stagger for the first time at the very moment of the loss
-//! (or of the tracer's coming), and hide it behind a perfect alternation of calls ever after.
+//! **The one assumption that remains**: a connection does not stagger for the first time within bytes that were lost or
+//! cut off (or before the tracer came), and hide it behind a perfect alternation of calls ever after.
 //!
 //! After such a point pairing is on probation until one exchange has been framed without a break and nothing else
 //! was waiting: if the connection staggers before that, what waits is ended as `ResponseUnseen` and the connection

@@ -310,7 +310,10 @@ fn staggered(random: &mut Random) -> Kernel {
     while answered < 260 {
         if asked < 260 && (waiting.is_empty() || (waiting.len() < 5 && random.one_in(2))) {
             let next = pair(random, asked);
-            send(random, &mut kernel, asks, &next.request, &mut at);
+            // A chunked upload that is cut off could hide the first request that staggers: then nothing tells it.
+            let hides = next.request.windows(9).any(|part| part == b"Encoding:");
+            let request = if hides { get(&format!("/{asked}")) } else { next.request };
+            send(random, &mut kernel, asks, &request, &mut at);
             waiting.push_back(next.response);
             asked += 1;
         } else if let Some(response) = waiting.pop_front() {
