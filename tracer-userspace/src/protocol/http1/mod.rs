@@ -3,9 +3,9 @@
 //!
 //! # How messages are delimited
 //!
-//! Each direction (a [`lane::Lane`]) is followed byte by byte. **Framing decides; hints do not.** As long as the
+//! Each direction (a `lane::Lane`) is followed byte by byte. **Framing decides; hints do not.** As long as the
 //! position in a message is known, bytes are what the framing says, even if a call begins like a message. Only where
-//! the framing is unknown ([`body::Body::Blind`], `Skip`) does the beginning of a call count.
+//! the framing is unknown (`body::Body::Blind`, `Skip`) does the beginning of a call count.
 //! A body whose framing was not captured ends (a) by the last bytes of its last call (`0\r\n\r\n`), (b) where a call
 //! in the same direction begins like a message, (c) for a response: where a new request begins while nothing else is
 //! outstanding, or (d) with the connection. Only (a) makes it `Complete`.
@@ -48,9 +48,9 @@
 //!
 //! The probes record a call when it has ended. On a client with one thread that writes and another that reads, the
 //! response's record can therefore come before the request's. While pairing is exact, a response that nobody waits
-//! for is kept ([`queue::Held`]) and told after the request that follows; the request's times are then no later than
+//! for is kept (`queue::Held`) and told after the request that follows; the request's times are then no later than
 //! the response's. On a server the record of a response can likewise come after that of the next request: that is
-//! told from staggering by nothing, does no harm, and is forgotten after [`CALM`] orderly exchanges.
+//! told from staggering by nothing, does no harm, and is forgotten after `CALM` (16) orderly exchanges.
 
 mod body;
 mod call;
