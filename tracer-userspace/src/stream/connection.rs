@@ -230,3 +230,14 @@ pub(super) enum Ending {
     /// The capture is over.
     Finished,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_speaks_nothing_known_is_small() {
+        assert!(size_of::<Connection>() <= 192, "{}", size_of::<Connection>());
+        assert!(size_of::<protocol::http1::Http1>() <= 384, "{}", size_of::<protocol::http1::Http1>());
+    }
+}

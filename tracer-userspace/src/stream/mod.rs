@@ -14,6 +14,8 @@
 mod closed;
 mod connection;
 mod cursor;
+#[cfg(any(test, feature = "test-support"))]
+pub mod fuzzed;
 mod ledger;
 #[cfg(any(test, feature = "test-support"))]
 pub mod simulate;

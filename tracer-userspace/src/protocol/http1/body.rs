@@ -13,13 +13,24 @@ pub(super) enum Body {
     UntilClose,
     /// The framing was in bytes that were not captured.
     Blind {
-        /// The coding was chunked: its end can be recognised by its last bytes.
-        chunked: bool,
+        /// By which last bytes its end can be recognised.
+        ends: Ends,
         /// The last bytes were seen, and are not those of an end.
         open: bool,
     },
     /// Not even the head was captured.
     Unseen,
+}
+
+/// The last bytes of a message that is followed blindly.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ends {
+    /// Not known.
+    Unknown,
+    /// The last chunk.
+    LastChunk,
+    /// An empty line: the rest of the head of a request that has no body.
+    EmptyLine,
 }
 
 /// Position in a chunked body.
@@ -52,13 +63,16 @@ pub(super) enum Taken {
     Passed(u64),
 }
 
-/// How a request's body is delimited (section 6.3); `None`: there is none.
-pub(super) fn of_request(length: Length, coding: Coding, truncated: bool) -> Option<Body> {
+/// How a request's body is delimited (section 6.3); `None`: there is none. `plain`: the method is one whose requests have
+/// no body in practice.
+pub(super) fn of_request(length: Length, coding: Coding, truncated: bool, plain: bool) -> Option<Body> {
     match (coding, length) {
-        (coding, _) if truncated => Some(Body::blind(coding == Coding::Chunked)),
+        (Coding::Chunked, _) if truncated => Some(Body::blind(Ends::LastChunk)),
+        (Coding::Absent, Length::Absent) if truncated && plain => Some(Body::blind(Ends::EmptyLine)),
+        _ if truncated => Some(Body::blind(Ends::Unknown)),
         (Coding::Chunked, _) => Some(Body::Chunked(Chunk::FIRST)),
         // A request cannot end with the connection: nothing is certain (item 4).
-        (Coding::Other, _) | (Coding::Absent, Length::Invalid) => Some(Body::blind(false)),
+        (Coding::Other, _) | (Coding::Absent, Length::Invalid) => Some(Body::blind(Ends::Unknown)),
         (Coding::Absent, Length::Absent | Length::Value(0)) => None,
         (Coding::Absent, Length::Value(left)) => Some(Body::Length(left)),
     }
@@ -68,11 +82,12 @@ pub(super) fn of_request(length: Length, coding: Coding, truncated: bool) -> Opt
 /// 1xx, 204, 304).
 pub(super) fn of_response(length: Length, coding: Coding, truncated: bool, bodiless: bool) -> Option<Body> {
     match (coding, length) {
-        (coding, _) if truncated => Some(Body::blind(coding == Coding::Chunked && !bodiless)),
+        (Coding::Chunked, _) if truncated && !bodiless => Some(Body::blind(Ends::LastChunk)),
+        _ if truncated => Some(Body::blind(Ends::Unknown)),
         _ if bodiless => None,
         (Coding::Chunked, _) => Some(Body::Chunked(Chunk::FIRST)),
         (Coding::Other, _) | (Coding::Absent, Length::Absent) => Some(Body::UntilClose),
-        (Coding::Absent, Length::Invalid) => Some(Body::blind(false)),
+        (Coding::Absent, Length::Invalid) => Some(Body::blind(Ends::Unknown)),
         (Coding::Absent, Length::Value(0)) => None,
         (Coding::Absent, Length::Value(left)) => Some(Body::Length(left)),
     }
@@ -80,8 +95,8 @@ pub(super) fn of_response(length: Length, coding: Coding, truncated: bool, bodil
 
 impl Body {
     /// A body whose framing is not known.
-    pub(super) fn blind(chunked: bool) -> Body {
-        Body::Blind { chunked, open: false }
+    pub(super) fn blind(ends: Ends) -> Body {
+        Body::Blind { ends, open: false }
     }
 
     /// Whether its end will be known when it comes.
@@ -113,11 +128,11 @@ impl Body {
             Body::Chunked(chunk) => match chunk.bytes(data) {
                 Some(taken) => taken,
                 None => {
-                    *self = Body::blind(true);
+                    *self = Body::blind(Ends::LastChunk);
                     self.bytes(data, ends_call)
                 }
             },
-            Body::Blind { chunked: true, open } => {
+            Body::Blind { ends: Ends::LastChunk, open } => {
                 *open = ends_call && is_within(data);
                 if ends_call && ends_chunked(data) { Taken::Ended(data.len() as u64) } else { Taken::All }
             }
@@ -143,9 +158,13 @@ impl Body {
                 Taken::All
             }
             Body::Chunked(_) if len == 0 => Taken::All,
-            Body::Chunked(_) | Body::Blind { chunked: true, .. } => {
+            Body::Blind { ends: Ends::EmptyLine, .. } => {
+                let ended = tail.as_ref().map(unpadded).is_some_and(|tail| tail.ends_with(b"\r\n\r\n"));
+                if ended { Taken::Ended(len) } else { Taken::All }
+            }
+            Body::Chunked(_) | Body::Blind { ends: Ends::LastChunk, .. } => {
                 let tail = tail.as_ref().map(unpadded);
-                *self = Body::Blind { chunked: true, open: tail.is_some_and(is_within) };
+                *self = Body::Blind { ends: Ends::LastChunk, open: tail.is_some_and(is_within) };
                 if tail.is_some_and(ends_chunked) { Taken::Ended(len) } else { Taken::All }
             }
             Body::UntilClose | Body::Blind { .. } | Body::Unseen => Taken::All,
@@ -257,7 +276,7 @@ mod tests {
     fn a_gap_beyond_a_chunk_ends_by_its_tail_only() {
         let mut body = Body::Chunked(Chunk::Data { left: 10 });
         assert_eq!(body.gap(1000, None), Taken::All);
-        assert_eq!(body, Body::blind(true));
+        assert_eq!(body, Body::blind(Ends::LastChunk));
         assert_eq!(body.gap(10, Some(*b"0\r\n\r\n\0\0\0")), Taken::Ended(10));
         assert_eq!(body.gap(0, Some(*b"ab\n0\r\n\r\n")), Taken::Ended(0));
         assert_eq!(body.gap(10, Some(*b"\0\0\x000\r\n\r\n")), Taken::Ended(10));
@@ -269,11 +288,11 @@ mod tests {
     fn broken_chunks_are_followed_blindly() {
         let mut body = Body::Chunked(Chunk::FIRST);
         assert_eq!(body.bytes(b"xyz\r\n", true), Taken::All);
-        assert!(matches!(body, Body::Blind { chunked: true, open: true }));
+        assert!(matches!(body, Body::Blind { ends: Ends::LastChunk, open: true }));
         assert_eq!(body.bytes(b"0\r\n\r\n", true), Taken::Ended(5));
         let mut body = Body::Chunked(Chunk::FIRST);
         assert_eq!(body.bytes(b"11111111111111111\r\n", true), Taken::All);
-        assert!(matches!(body, Body::Blind { chunked: true, open: true }));
+        assert!(matches!(body, Body::Blind { ends: Ends::LastChunk, open: true }));
     }
 
     #[test]
@@ -294,9 +313,9 @@ mod tests {
         assert_eq!(of_response(Length::Absent, Absent, false, false), Some(Body::UntilClose));
         assert_eq!(of_response(Length::Absent, Other, false, false), Some(Body::UntilClose));
         assert_eq!(of_response(Length::Value(0), Absent, false, false), None);
-        assert_eq!(of_request(Length::Value(5), Chunked, false), chunked);
-        assert_eq!(of_request(Length::Absent, Absent, false), None);
-        assert_eq!(of_request(Length::Absent, Other, false), Some(Body::blind(false)));
-        assert_eq!(of_request(Length::Invalid, Absent, false), Some(Body::blind(false)));
+        assert_eq!(of_request(Length::Value(5), Chunked, false, false), chunked);
+        assert_eq!(of_request(Length::Absent, Absent, false, false), None);
+        assert_eq!(of_request(Length::Absent, Other, false, false), Some(Body::blind(Ends::Unknown)));
+        assert_eq!(of_request(Length::Invalid, Absent, false, false), Some(Body::blind(Ends::Unknown)));
     }
 }

@@ -72,7 +72,7 @@ impl Http1 {
                 if self.moved == Some(dir) || owed {
                     self.suspect(dir, class, piece.data);
                 } else if self.staggered > 0 || self.missing > 0 {
-                    self.missing = self.missing.saturating_add(u32::from(class == Class::Http1Request));
+                    self.missing = self.missing.saturating_add(1);
                 } else {
                     let lane = self.lane(dir);
                     lane.state = State::Start;
@@ -110,8 +110,14 @@ impl Http1 {
 
     /// What may be a request begins where none can be taken, and earlier ones may be waiting.
     fn suspect(&mut self, dir: Direction, class: Class, data: &[u8]) {
-        let is_request = class == Class::Http1Request && !matches!(head::request(data), Parsed::Invalid);
-        if is_request && self.requests == Some(dir) {
+        if self.requests != Some(dir) {
+            return;
+        }
+        if class == Class::Prefix {
+            // Small parts of a body look like this too.
+            let skipping = matches!(self.lane(dir).state, State::Skip(_));
+            self.missing = self.missing.saturating_add(u32::from(skipping));
+        } else if !matches!(head::request(data), Parsed::Invalid) {
             self.staggered = CALM;
         }
     }
@@ -333,7 +339,7 @@ impl Http1 {
         };
         self.body_moved(cx, dir, used, piece.stamp.at);
         self.lane(dir).state = State::Body(body);
-        if was.is_framed() && !body.is_framed() {
+        if body.is_blind() {
             self.blinded(cx, dir, piece.stamp.at);
         }
         if matches!(taken, Taken::Ended(_)) {

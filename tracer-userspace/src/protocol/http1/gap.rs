@@ -99,6 +99,7 @@ impl Http1 {
         }
         if is_request {
             self.exact = false;
+            self.holed = true;
             self.end_if_over(cx, owner);
         } else if self.queue.len() > 1 {
             self.exact = false;
@@ -133,6 +134,7 @@ impl Http1 {
         } else if self.requests == Some(dir) {
             // A request begins, whatever it is: a response that was followed blindly is over.
             self.settle(cx);
+            self.holed = true;
         }
         self.lane(dir).state = State::Skip(why);
         cx.skip(self.understood, why, bytes);

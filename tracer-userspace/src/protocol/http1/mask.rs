@@ -77,18 +77,25 @@ pub(super) fn target(target: &[u8], limit: usize) -> Box<str> {
     if target.len() <= limit && target.iter().all(|byte| is_plain(*byte)) {
         return String::from_utf8_lossy(target).into_owned().into_boxed_str();
     }
-    let mut out = Vec::with_capacity(target.len().min(limit) + 8);
+    // Mostly nothing changes, and then this is the exact size.
+    let mut out = Vec::with_capacity(target.len().min(limit));
     mask(target, &mut out, limit);
     if out.len() > limit {
         out.truncate(limit.saturating_sub(3));
         out.extend_from_slice(b"...");
     }
-    String::from_utf8_lossy(&out).into_owned().into_boxed_str()
+    // All of it is ASCII.
+    String::from_utf8(out).unwrap_or_default().into_boxed_str()
 }
 
 /// Whether a byte neither needs encoding nor can be part of something to be masked.
 fn is_plain(byte: u8) -> bool {
     byte.is_ascii_graphic() && !matches!(byte, b'=' | b'@' | b'%')
+}
+
+/// Whether a byte is shown as it is and begins nothing: neither a parameter nor an authority.
+fn is_dull(byte: u8) -> bool {
+    byte.is_ascii_graphic() && !matches!(byte, b'?' | b'&' | b';' | b'#' | b'%' | b':')
 }
 
 /// Where the walk through the target is.
@@ -117,7 +124,13 @@ fn mask(target: &[u8], out: &mut Vec<u8>, limit: usize) {
             at = At::Plain;
             continue;
         }
-        if let Some(separator) = separator(rest) {
+        let dull = rest.iter().take_while(|byte| is_dull(**byte)).count();
+        if let Some((run, more)) = rest.split_at_checked(dull)
+            && dull > 0
+        {
+            out.extend_from_slice(run);
+            rest = more;
+        } else if let Some(separator) = separator(rest) {
             in_path &= *byte == b';';
             let (separator, after) = rest.split_at_checked(separator).unwrap_or((rest, b""));
             out.extend_from_slice(separator);

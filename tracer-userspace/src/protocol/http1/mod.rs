@@ -3,9 +3,9 @@
 //!
 //! # How messages are delimited
 //!
-//! Each direction (a [`lane::Lane`]) is followed byte by byte. **Framing decides; hints do not.** As long as the
+//! Each direction (a `lane::Lane`) is followed byte by byte. **Framing decides; hints do not.** As long as the
 //! position in a message is known, bytes are what the framing says, even if a call begins like a message. Only where
-//! the framing is unknown ([`body::Body::Blind`], `Skip`) does the beginning of a call count.
+//! the framing is unknown (`body::Body::Blind`, `Skip`) does the beginning of a call count.
 //! A body whose framing was not captured ends (a) by the last bytes of its last call (`0\r\n\r\n`), (b) where a call
 //! in the same direction begins like a message, (c) for a response: where a new request begins while nothing else is
 //! outstanding, or (d) with the connection. Only (a) makes it `Complete`.
@@ -28,16 +28,16 @@
 //!
 //! A client that sends requests one by one, or in batches, waits for all answers before it goes on, so this is right
 //! for it. A client that staggers is paired exactly while every byte is seen, and is given up after the first loss.
-//! **The one assumption that remains**: a connection does not stagger for the first time at the very moment of the loss
-//! (or of the tracer's coming), and hide it behind a perfect alternation of calls ever after.
+//! **The one assumption that remains**: a connection does not stagger for the first time within bytes that were lost or
+//! cut off (or before the tracer came), and hide it behind a perfect alternation of calls ever after.
 //!
 //! After such a point pairing is on probation until one exchange has been framed without a break and nothing else
 //! was waiting: if the connection staggers before that, what waits is ended as `ResponseUnseen` and the connection
 //! is given up.
 //!
 //! When bytes of unknown content hide message boundaries:
-//! * hidden bytes where a request should begin: what was asked before still pairs in order; later requests are skipped
-//!   until the next certain point;
+//! * hidden bytes where a request should begin, or a request whose end was not captured: what was asked before still
+//!   pairs in order; later requests are skipped until the next certain point;
 //! * hidden bytes where a response should begin: if one request waits, they are (the beginning of) its response:
 //!   `ResponseUnseen`; if several wait, it is not known how many were answered: all of them are `ResponseUnseen`, and
 //!   as many responses must be seen before pairing begins again, which may be never;
@@ -48,9 +48,9 @@
 //!
 //! The probes record a call when it has ended. On a client with one thread that writes and another that reads, the
 //! response's record can therefore come before the request's. While pairing is exact, a response that nobody waits
-//! for is kept ([`queue::Held`]) and told after the request that follows; the request's times are then no later than
+//! for is kept (`queue::Held`) and told after the request that follows; the request's times are then no later than
 //! the response's. On a server the record of a response can likewise come after that of the next request: that is
-//! told from staggering by nothing, does no harm, and is forgotten after [`CALM`] orderly exchanges.
+//! told from staggering by nothing, does no harm, and is forgotten after `CALM` (16) orderly exchanges.
 
 mod body;
 mod call;
@@ -106,6 +106,8 @@ pub struct Http1 {
     staggered: u8,
     /// A response was skipped since pairing was last exact: it may have been the next request's.
     strayed: bool,
+    /// Requests may be hidden among those that wait: none can be added to them.
+    holed: bool,
     /// Requests that were seen and given up, whose responses have not been seen since.
     missing: u32,
     /// In which direction bytes moved last.
@@ -126,6 +128,7 @@ impl Http1 {
             exact: whole,
             staggered: 0,
             strayed: false,
+            holed: false,
             missing: 0,
             moved,
             understood: false,

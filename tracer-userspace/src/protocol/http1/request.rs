@@ -44,15 +44,19 @@ impl Http1 {
         let body = if exchange.is_connect && !truncated {
             None
         } else {
-            body::of_request(request.fields.length, request.fields.coding, truncated)
+            let plain = matches!(request.method, b"GET" | b"HEAD" | b"DELETE" | b"OPTIONS");
+            body::of_request(request.fields.length, request.fields.coding, truncated, plain)
         };
         exchange.asking = match body {
             None => Asking::Done,
             Some(Body::Blind { .. }) => Asking::Blind,
             Some(_) => Asking::Open,
         };
-        exchange.framed &= exchange.asking != Asking::Blind;
-        self.exact &= exchange.framed;
+        if exchange.asking == Asking::Blind {
+            exchange.framed = false;
+            self.exact = false;
+            self.holed = true;
+        }
         let lane = self.lane(dir);
         lane.owner = number;
         lane.state = body.map_or(State::Start, State::Body);
@@ -88,6 +92,10 @@ impl Http1 {
             return false;
         }
         if self.queue.iter().any(|exchange| exchange.is_owed()) {
+            if self.holed {
+                self.missing = self.missing.saturating_add(1);
+                return false;
+            }
             // Bytes that answer earlier requests have moved, and more are due: that is no batch.
             let within = mark.new_call && mark.after == Some(opposite(dir));
             if within || (mark.new_call && self.exact) {
@@ -114,6 +122,7 @@ impl Http1 {
             cx.tally.resyncs = cx.tally.resyncs.saturating_add(1);
             self.exact = false;
         }
+        self.holed = false;
         self.exact &= tentative.is_none() && !self.strayed;
         true
     }

@@ -248,16 +248,21 @@ fn small_batches_in_sight_are_all_told() {
     }
 }
 
+/// Exchanges one by one or in batches, of which some records were lost; how many exchanges there were.
+fn lost(random: &mut Random) -> (Kernel, usize) {
+    let batches = random.one_in(2);
+    let (mut kernel, statuses) = script(random, batches);
+    let chance = [3, 10, 50][random.below(3)];
+    lose_some(random, &mut kernel, chance);
+    (kernel, statuses.len())
+}
+
 #[test]
 fn lost_records_never_cause_a_wrong_pair() {
     let (mut all, mut paired) = (0, 0);
     for seed in 0..1500 {
-        let mut random = Random::new(seed);
-        let batches = random.one_in(2);
-        let (mut kernel, statuses) = script(&mut random, batches);
-        let chance = [3, 10, 50][random.below(3)];
-        lose_some(&mut random, &mut kernel, chance);
-        all += statuses.len();
+        let (kernel, exchanges) = lost(&mut Random::new(seed));
+        all += exchanges;
         paired += check(&kernel, seed).iter().filter(|one| one.status().is_some()).count();
     }
     assert!(paired * 10 > all, "{paired} of {all}");
@@ -305,7 +310,10 @@ fn staggered(random: &mut Random) -> Kernel {
     while answered < 260 {
         if asked < 260 && (waiting.is_empty() || (waiting.len() < 5 && random.one_in(2))) {
             let next = pair(random, asked);
-            send(random, &mut kernel, asks, &next.request, &mut at);
+            // A chunked upload that is cut off could hide the first request that staggers: then nothing tells it.
+            let hides = next.request.windows(9).any(|part| part == b"Encoding:");
+            let request = if hides { get(&format!("/{asked}")) } else { next.request };
+            send(random, &mut kernel, asks, &request, &mut at);
             waiting.push_back(next.response);
             asked += 1;
         } else if let Some(response) = waiting.pop_front() {
@@ -359,6 +367,7 @@ fn show() {
     let mut random = Random::new(seed);
     let kernel = match std::env::var("SCRIPT").unwrap().as_str() {
         "staggered" => staggered(&mut random),
+        "lost" => lost(&mut random).0,
         "small" => small_batches(&mut random),
         "single" => script(&mut Random::hostile(seed), false).0,
         _ => script(&mut random, true).0,

@@ -1,0 +1,4 @@
+//! Arbitrary socket calls and arbitrary events through the stream and protocol stages.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| tracer_userspace::stream::fuzzed::run(data));
