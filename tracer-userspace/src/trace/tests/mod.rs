@@ -1,6 +1,7 @@
 //! Scenarios of services whose truth is known.
 
 mod cases;
+mod connects;
 mod joins;
 mod models;
 mod output;
