@@ -1,6 +1,6 @@
 //! Takes what the probes have to say: records from the ring, and the counts of quiet connections from the table.
 
-use tracer_common::abi::state;
+use tracer_common::abi::{ConnId, state};
 
 use super::decode;
 use super::load::Probes;
@@ -35,17 +35,20 @@ impl Probes {
         }
     }
 
-    /// Hands the counts of connections to `handle`: of the quiet ones, or of all when `all` is set (at the end). `now` is
-    /// a time before the ring was last emptied. Reading changes nothing in the table.
-    pub fn sweep(&self, now: Nanos, all: bool, mut handle: impl FnMut(Counts)) {
-        for entry in self.conns.iter() {
-            // An entry may vanish between finding its key and reading it.
-            let Ok((sk, conn)) = entry else { continue };
-            if conn.state & state::ANNOUNCED == 0 {
-                continue;
-            }
-            let last = Nanos(conn.rx.last.max(conn.tx.last));
-            if all || now.since(last) > QUIET_NANOS {
+    /// The counts of one connection, if it is quiet: nothing moved on it for a while before `now`, a time before the ring
+    /// was last emptied. Reading changes nothing in the table.
+    pub fn look(&self, conn: ConnId, now: Nanos) -> Option<Counts> {
+        let entry = self.conns.get(&conn.sk, 0).ok()?;
+        let last = Nanos(entry.rx.last.max(entry.tx.last));
+        let quiet = entry.born == conn.born && now.since(last) > QUIET_NANOS;
+        quiet.then(|| decode::counts(conn.sk, &entry, now))
+    }
+
+    /// Hands the counts of all connections to `handle`. For the end, when nothing changes any more: while others add
+    /// and remove entries, walking the table may miss some.
+    pub fn all_counts(&self, now: Nanos, mut handle: impl FnMut(Counts)) {
+        for (sk, conn) in self.conns.iter().flatten() {
+            if conn.state & state::ANNOUNCED != 0 {
                 handle(decode::counts(sk, &conn, now));
             }
         }

@@ -119,6 +119,9 @@ pub trait Parser: Send {
 
     /// Bytes held back because what they are is not yet decided.
     fn pending(&self) -> u64;
+
+    /// Whether an exchange is open, so that bytes which are only counted may be the end of it.
+    fn is_busy(&self) -> bool;
 }
 
 /// A parser for a connection on which a call began with `data`, or `None` if no protocol is recognised. `whole` says

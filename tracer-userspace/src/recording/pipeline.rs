@@ -1,5 +1,7 @@
 //! The pure middle, put together: events in, spans out. What is done with a recorded capture is the same.
 
+use tracer_common::abi::ConnId;
+
 use crate::event::{Event, ProcessChange};
 use crate::exchange::Step;
 use crate::protocol::Limits as ProtocolLimits;
@@ -62,6 +64,11 @@ impl Pipeline {
             self.engine.step(step);
         }
         self.engine.finish(services, out);
+    }
+
+    /// Connections whose counts may tell the end of something.
+    pub fn busy(&self) -> Vec<ConnId> {
+        self.streams.busy()
     }
 
     /// The account of bytes and messages.

@@ -16,7 +16,7 @@ use super::pipeline::Pipeline;
 use super::selection::{Selection, Verdict};
 use crate::capture::drain::{QUIET_NANOS, kernel_now};
 use crate::capture::load::Probes;
-use crate::event::{Counts, Event, Stamp};
+use crate::event::{Event, Stamp};
 use crate::export::json::{FileTarget, JsonArray, WriteError};
 use crate::report::latency::Tally;
 use crate::time::Nanos;
@@ -164,7 +164,7 @@ impl Recorder {
         self.drain();
         let begun = Instant::now();
         if begun >= *next_sweep {
-            self.sweep(now, false);
+            self.look_at_quiet(now);
             *next_sweep = Instant::now() + SWEEP.max(begun.elapsed() * SWEEP_SHARE);
             self.people.forget_before(Nanos(now.0.saturating_sub(REMEMBER_NANOS)));
             let watermark = Nanos(now.0.saturating_sub(QUIET_NANOS + SETTLE_NANOS));
@@ -219,21 +219,25 @@ impl Recorder {
         }
     }
 
-    fn sweep(&mut self, now: Nanos, all: bool) {
-        let Self { probes, pipeline, selection, .. } = self;
-        probes.sweep(now, all, |counts: Counts| {
-            if !selection.is_refused(counts.conn) {
-                pipeline.event(&Event::Counts(counts));
+    /// Looks at the counts of the quiet connections on which something is open.
+    fn look_at_quiet(&mut self, now: Nanos) {
+        for conn in self.pipeline.busy() {
+            if let Some(counts) = self.probes.look(conn, now) {
+                self.pipeline.event(&Event::Counts(counts));
             }
-        });
+        }
     }
 
     fn finish(mut self, began: Nanos, ended: Ended) -> RunLedger {
         let detach = self.probes.detach();
         let now = kernel_now();
         self.drain();
-        self.sweep(now, true);
-        let Self { pipeline, people, writer, .. } = &mut self;
+        let Self { probes, pipeline, people, selection, writer, .. } = &mut self;
+        probes.all_counts(now, |counts| {
+            if !selection.is_refused(counts.conn) {
+                pipeline.event(&Event::Counts(counts));
+            }
+        });
         pipeline.finish(now, people, &mut |span| writer.span(&span));
         writer.finish();
         RunLedger {

@@ -57,6 +57,11 @@ impl Connection {
         self.id
     }
 
+    /// An exchange is open on it.
+    pub(super) fn is_busy(&self) -> bool {
+        self.parser.as_ref().is_some_and(|parser| parser.is_busy())
+    }
+
     /// Its addresses and first bytes became known.
     pub(super) fn open(&mut self, open: &Open) {
         (self.peer, self.end) = strangers::service(&open.endpoints, open.role);

@@ -125,6 +125,14 @@ impl Streams {
         self.snapshot().1.list()
     }
 
+    /// Connections with an open exchange, whose counts may tell its end; in the order in which they were first seen.
+    pub fn busy(&self) -> Vec<ConnId> {
+        let mut busy: Vec<ConnId> =
+            self.connections.values().filter(|connection| connection.is_busy()).map(Connection::id).collect();
+        busy.sort_unstable_by_key(|id| (id.born, id.sk));
+        busy
+    }
+
     /// How many connections are open.
     pub fn open_connections(&self) -> usize {
         self.connections.len()

@@ -208,4 +208,8 @@ impl Parser for Http1 {
     fn pending(&self) -> u64 {
         self.rx.pending() + self.tx.pending()
     }
+
+    fn is_busy(&self) -> bool {
+        !self.queue.is_empty()
+    }
 }
