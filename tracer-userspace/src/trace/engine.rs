@@ -393,8 +393,7 @@ impl Engine {
                     }
                 }
                 if unmet {
-                    // The client may give up and close before the server has read.
-                    self.wait_for_partner(key, end);
+                    self.wait_for_late_server(key, end);
                 }
                 self.forest.release(key);
             }

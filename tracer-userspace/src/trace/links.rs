@@ -97,13 +97,20 @@ impl Engine {
     /// A request without partner is not given out for a while from now on. For a server that begins with the
     /// request; for a client with the response, because the server's stamp of writing it can be the later one.
     pub(super) fn wait_for_partner(&mut self, key: Key, now: Nanos) {
-        let grace = self.limits.join_grace_unseen;
+        self.wait_for_partner_until(key, Nanos(now.0.saturating_add(self.limits.join_grace_unseen)));
+    }
+
+    /// A client that gave up and closed. The server may still have the request before it, behind others.
+    pub(super) fn wait_for_late_server(&mut self, key: Key, now: Nanos) {
+        self.wait_for_partner_until(key, Nanos(now.0.saturating_add(self.limits.join_grace)));
+    }
+
+    fn wait_for_partner_until(&mut self, key: Key, until: Nanos) {
         let Some(record) = self.forest.get_mut(key) else { return };
         if record.partner.is_some() {
             return;
         }
-        record.join.until = Nanos(now.0.saturating_add(grace));
-        let until = record.join.until;
+        record.join.until = until;
         if !std::mem::replace(&mut record.join.held, true) {
             self.forest.hold(key);
             self.timers.push(Reverse((until, key)));
