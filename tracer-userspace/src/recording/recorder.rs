@@ -165,6 +165,8 @@ impl Recorder {
         let begun = Instant::now();
         if begun >= *next_sweep {
             self.look_at_quiet(now);
+            // A connection that spoke while this was going on was not quiet, but its record tells what was before.
+            self.drain();
             *next_sweep = Instant::now() + SWEEP.max(begun.elapsed() * SWEEP_SHARE);
             self.people.forget_before(Nanos(now.0.saturating_sub(REMEMBER_NANOS)));
             let watermark = Nanos(now.0.saturating_sub(QUIET_NANOS + SETTLE_NANOS));
