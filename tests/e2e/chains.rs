@@ -37,8 +37,11 @@ struct Front {
     ending: Ending,
 }
 
+/// One thread serves many requests at once. The threads of the others serve one at a time: all links are asked of them.
+const LOOPS: Links = Links::AtLeast(80);
+
 const FRONTS: [Front; 7] = [
-    Front { name: "nginx", start: nginx::start, links: Links::All, ending: Ending::Quiet },
+    Front { name: "nginx", start: nginx::start, links: LOOPS, ending: Ending::Quiet },
     Front {
         name: "gunicorn_sync",
         start: |options| gunicorn::start(Worker::Sync, options),
@@ -54,7 +57,7 @@ const FRONTS: [Front; 7] = [
     },
     Front { name: "apache", start: apache::start, links: Links::All, ending: Ending::Quiet },
     Front { name: "java", start: java::start, links: Links::All, ending: Ending::Quiet },
-    Front { name: "node", start: node::start, links: Links::All, ending: Ending::Quiet },
+    Front { name: "node", start: node::start, links: LOOPS, ending: Ending::Quiet },
     Front { name: "go", start: golang::start, links: Links::RightOrAbsent, ending: Ending::Quiet },
 ];
 

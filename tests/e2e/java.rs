@@ -22,6 +22,8 @@ fn main() -> ExitCode {
 
 fn serve(connections: u32) -> Result<String> {
     let service = java::start(&Options::default())?;
+    // The first requests of a JVM load classes between the log's clock and the socket, for tens of milliseconds.
+    Wrk::new(service.port(), "/item/", 8).prefixes(&["/item/", "/slow/", "/missing/"]).run()?;
     let load = Wrk::new(service.port(), "/item/", connections).prefixes(&["/item/", "/slow/", "/missing/"]);
     scenario::each_request_is_one_span(&service, &load, &Durations::of(service.unit()))
 }

@@ -23,6 +23,7 @@ pub enum Class {
 }
 
 /// `text` as the low bytes of a little-endian integer.
+#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler only, and `at` is below the length")]
 const fn word(text: &[u8]) -> u64 {
     let mut value = 0u64;
     let mut at = text.len();

@@ -40,14 +40,7 @@ unsafe fn copy_progress(from: *const Progress, to: *mut Progress) {
 
 /// Announces a connection, stamped with the call that showed it. False if the ring had no room; it is then tried again at the next call.
 #[inline(always)]
-pub fn open(
-    conn: *mut Conn,
-    sk: u64,
-    family: u16,
-    who: Who,
-    ts: u64,
-    (peek, peek_len): (u64, u32),
-) -> bool {
+pub fn open(conn: *mut Conn, sk: u64, family: u16, who: Who, ts: u64, (peek, peek_len): (u64, u32)) -> bool {
     let Some(mut slot) = EVENTS.reserve::<OpenRecord>(0) else {
         lost();
         return false;

@@ -216,10 +216,10 @@ impl Probes {
         // Even if this fails the probes go with the program below.
         let _ = self.set_mode(mode::OFF);
         for probe in for_provider(self.provider) {
-            if let Some(program) = self.ebpf.program_mut(probe.program) {
-                if let Ok(program) = <&mut RawTracePoint>::try_from(program) {
-                    let _ = program.unload();
-                }
+            if let Some(program) = self.ebpf.program_mut(probe.program)
+                && let Ok(program) = <&mut RawTracePoint>::try_from(program)
+            {
+                let _ = program.unload();
             }
         }
         begun.elapsed()

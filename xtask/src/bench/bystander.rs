@@ -45,7 +45,12 @@ pub fn measure(rounds: usize) -> Result<Vec<Row>> {
     nginx.stop();
     for (contender, column) in columns {
         let pick = |at: fn(&[f64; 3]) -> f64| median(&column.iter().map(at).collect::<Vec<_>>());
-        rows.push(Row { contender, getppid: pick(|r| r[0]), write: pick(|r| r[1]), untraced: pick(|r| r[2]) });
+        rows.push(Row {
+            contender,
+            getppid: pick(|r| r[0]),
+            write: pick(|r| r[1]),
+            untraced: pick(|r| r[2]),
+        });
     }
     Ok(rows)
 }

@@ -91,9 +91,15 @@ pub fn start(contender: Contender, pid: u32, port: u16) -> Result<Running> {
         }
         Contender::BpftraceCount => other(bpftrace(&pid, "@[tid] = sum(arg1);")?),
         Contender::BpftraceLine => other(bpftrace(&pid, "printf(\"%d %lx %d\\n\", tid, arg0, arg1);")?),
-        Contender::Strace => {
-            other(Spec::new("strace")?.args(["-f", "-e", "trace=network,desc", "-o", "/dev/null", "-p", &pid]))
-        }
+        Contender::Strace => other(Spec::new("strace")?.args([
+            "-f",
+            "-e",
+            "trace=network,desc",
+            "-o",
+            "/dev/null",
+            "-p",
+            &pid,
+        ])),
     }
 }
 

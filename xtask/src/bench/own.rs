@@ -77,10 +77,11 @@ fn paced_load(port: u16, seconds: u64) -> Result<u64> {
     let interval = Duration::from_nanos(1_000_000_000 * CONNECTIONS / RATE);
     let end = Instant::now() + Duration::from_secs(seconds);
     thread::scope(|scope| {
-        let workers: Vec<_> = (0..CONNECTIONS)
-            .map(|_| scope.spawn(|| one_connection(port, interval, end, &sent)))
-            .collect();
-        workers.into_iter().try_for_each(|worker| worker.join().unwrap_or_else(|_| bail!("a client panicked")))
+        let workers: Vec<_> =
+            (0..CONNECTIONS).map(|_| scope.spawn(|| one_connection(port, interval, end, &sent))).collect();
+        workers
+            .into_iter()
+            .try_for_each(|worker| worker.join().unwrap_or_else(|_| bail!("a client panicked")))
     })?;
     Ok(sent.load(Ordering::Relaxed))
 }

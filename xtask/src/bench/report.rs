@@ -27,7 +27,8 @@ const END: &str = "<!-- measured: end -->";
 impl Report {
     /// An empty one, with a description of the machine.
     pub fn new(rounds: usize, seconds: u32) -> Result<Self> {
-        let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").context("cannot read the kernel's release")?;
+        let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease")
+            .context("cannot read the kernel's release")?;
         let cpus = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
         let machine = format!("Linux {}, {cpus} processors (virtual, shared)", kernel.trim());
         Ok(Self { rounds, seconds, machine, bystander: Vec::new(), victim: Vec::new(), own: None })
@@ -45,8 +46,14 @@ impl Report {
         writeln!(out, "{}. {} rounds, {} s a run, medians.\n", self.machine, self.rounds, self.seconds)?;
         if !self.victim.is_empty() {
             let rate = super::median(&self.victim.iter().map(|row| row.untraced_rate).collect::<Vec<_>>());
-            writeln!(out, "### nginx, one worker, 200-byte file, keep-alive, saturated ({rate:.0} requests/s untraced)\n")?;
-            writeln!(out, "| beside it | throughput | CPU per request | p99 | requests captured | events lost |")?;
+            writeln!(
+                out,
+                "### nginx, one worker, 200-byte file, keep-alive, saturated ({rate:.0} requests/s untraced)\n"
+            )?;
+            writeln!(
+                out,
+                "| beside it | throughput | CPU per request | p99 | requests captured | events lost |"
+            )?;
             writeln!(out, "|---|---|---|---|---|---|")?;
             for row in &self.victim {
                 let captured = row.captured.map_or(String::new(), |share| format!("{:.2} %", share * 100.0));
@@ -80,8 +87,19 @@ impl Report {
         if let Some(own) = &self.own {
             writeln!(out, "### The tracer itself, every process traced\n")?;
             writeln!(out, "| | |\n|---|---|")?;
-            writeln!(out, "| load | {:.0} requests/s for {} s ({} asked for) |", own.rate, own.seconds, own::RATE)?;
-            writeln!(out, "| spans of requests | {} of {} (both ends of each) |", own.spans, own.requests * 2)?;
+            writeln!(
+                out,
+                "| load | {:.0} requests/s for {} s ({} asked for) |",
+                own.rate,
+                own.seconds,
+                own::RATE
+            )?;
+            writeln!(
+                out,
+                "| spans of requests | {} of {} (both ends of each) |",
+                own.spans,
+                own.requests * 2
+            )?;
             writeln!(out, "| events lost | {} |", own.lost)?;
             writeln!(out, "| CPU per span | {:.2} µs |", own.cpu_per_span_micros)?;
             writeln!(out, "| peak resident memory | {:.0} MiB |", own.rss_mib)?;
@@ -94,9 +112,12 @@ impl Report {
 
     /// Puts the tables into the page, leaving what people wrote.
     pub fn write(&self, page: &Path) -> Result<()> {
-        let old = std::fs::read_to_string(page).unwrap_or_else(|_| format!("# Benchmarks\n\n{BEGIN}\n{END}\n"));
-        let (before, rest) = old.split_once(BEGIN).with_context(|| format!("{} has no line {BEGIN}", page.display()))?;
-        let (_, after) = rest.split_once(END).with_context(|| format!("{} has no line {END}", page.display()))?;
+        let old =
+            std::fs::read_to_string(page).unwrap_or_else(|_| format!("# Benchmarks\n\n{BEGIN}\n{END}\n"));
+        let (before, rest) =
+            old.split_once(BEGIN).with_context(|| format!("{} has no line {BEGIN}", page.display()))?;
+        let (_, after) =
+            rest.split_once(END).with_context(|| format!("{} has no line {END}", page.display()))?;
         let new = format!("{before}{BEGIN}\n{}{END}{after}", self.markdown());
         std::fs::write(page, new).with_context(|| format!("cannot write {}", page.display()))
     }

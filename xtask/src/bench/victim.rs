@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use tracer_tests::net;
 use tracer_tests::process::{self, Process, Spec};
 use tracer_tests::scratch::Scratch;
-use tracer_tests::net;
 
 use super::contenders::{self, Contender};
 use super::{cpu_nanos, median};
@@ -79,7 +79,8 @@ impl Nginx {
 
     fn load(&self, seconds: u32) -> Result<Run> {
         let before = cpu_nanos(self.worker);
-        let spec = Spec::new("wrk")?.args(["-t1", "-c16", &format!("-d{seconds}s"), "--latency", &self.url()]);
+        let spec =
+            Spec::new("wrk")?.args(["-t1", "-c16", &format!("-d{seconds}s"), "--latency", &self.url()]);
         let output = process::run(&spec)?;
         let cpu = cpu_nanos(self.worker).saturating_sub(before);
         let requests = number_before(&output, " requests in").context("wrk printed no count")?;
@@ -98,11 +99,16 @@ impl Nginx {
     }
 }
 
+/// Of each run: throughput, CPU, p99, and the untraced rate around it.
+type Ratios = Vec<[f64; 4]>;
+/// Of each run: the share of requests that became a span, and the events lost.
+type Captures = Vec<(f64, u64)>;
+
 /// Measures all contenders, round by round, so that slow changes of the machine hit all alike.
 pub fn measure(rounds: usize, seconds: u32) -> Result<Vec<Row>> {
     let nginx = Nginx::start()?;
     nginx.load(seconds)?;
-    let mut columns: Vec<(Contender, Vec<[f64; 4]>, Vec<(f64, u64)>)> =
+    let mut columns: Vec<(Contender, Ratios, Captures)> =
         Contender::ALL.iter().map(|contender| (*contender, Vec::new(), Vec::new())).collect();
     for round in 0..rounds {
         for (contender, ratios, captures) in &mut columns {

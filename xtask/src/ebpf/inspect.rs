@@ -33,7 +33,9 @@ pub fn refuse_defects(bytes: &[u8], private: &[&Path]) -> Result<()> {
 fn absolute_path(data: &[u8]) -> Option<String> {
     data.split(|byte| *byte == 0)
         .filter(|text| text.len() > 5 && text.first() == Some(&b'/') && text.is_ascii())
-        .filter(|text| text.get(1).is_some_and(u8::is_ascii_lowercase) && text.iter().skip(1).any(|b| *b == b'/'))
+        .filter(|text| {
+            text.get(1).is_some_and(u8::is_ascii_lowercase) && text.iter().skip(1).any(|b| *b == b'/')
+        })
         .map(|text| String::from_utf8_lossy(text).into_owned())
         .find(|text| !text.contains(' '))
 }

@@ -21,7 +21,8 @@ pub fn build(workspace: &Path) -> Result<()> {
     let tools = Toolchain::find(workspace)?;
     let directory = workspace.join("tracer-userspace/bpf");
     std::fs::create_dir_all(&directory)?;
-    let mut provenance = String::from("# Written by `cargo xtask build-ebpf`; proved by `cargo xtask check-ebpf`.\n");
+    let mut provenance =
+        String::from("# Written by `cargo xtask build-ebpf`; proved by `cargo xtask check-ebpf`.\n");
     provenance += &format!("sources {}\n", source_hash(workspace)?);
     provenance += &format!("rustc {}\nbpf-linker {}\n", tools.rustc_version, tools.linker_version);
     for arch in ARCHES {
@@ -38,19 +39,26 @@ pub fn build(workspace: &Path) -> Result<()> {
 /// Proves that the committed objects come from the sources: the same compiler must give the same bytes.
 pub fn check(workspace: &Path) -> Result<()> {
     let path = workspace.join("tracer-userspace/bpf/provenance.txt");
-    let provenance = std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+    let provenance =
+        std::fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
     let recorded = |key: &str| -> Result<&str> {
         let prefix = format!("{key} ");
-        provenance.lines().find_map(|line| line.strip_prefix(&prefix)).with_context(|| format!("no `{key}` recorded"))
+        provenance
+            .lines()
+            .find_map(|line| line.strip_prefix(&prefix))
+            .with_context(|| format!("no `{key}` recorded"))
     };
     if recorded("sources")? != source_hash(workspace)? {
         bail!("the sources of the probes changed after the objects were built: run `cargo xtask build-ebpf`");
     }
     for arch in ARCHES {
         let committed = std::fs::read(object_path(workspace, arch))?;
-        inspect::refuse_defects(&committed, &[]).with_context(|| format!("the committed object for {arch}"))?;
+        inspect::refuse_defects(&committed, &[])
+            .with_context(|| format!("the committed object for {arch}"))?;
         if hex(&Sha256::digest(&committed)) != recorded(&format!("object {arch}"))? {
-            bail!("the committed object for {arch} is not the one that was recorded: run `cargo xtask build-ebpf`");
+            bail!(
+                "the committed object for {arch} is not the one that was recorded: run `cargo xtask build-ebpf`"
+            );
         }
     }
     let tools = Toolchain::find(workspace)?;

@@ -31,13 +31,17 @@ impl Toolchain {
     pub fn find(workspace: &Path) -> Result<Self> {
         let Some((rustc, sysroot, library)) = compiler() else {
             install_debian_packages()?;
-            let found = compiler().context("the packages are installed, and still no compiler has its sources")?;
+            let found =
+                compiler().context("the packages are installed, and still no compiler has its sources")?;
             return Self::with_compiler(workspace, found);
         };
         Self::with_compiler(workspace, (rustc, sysroot, library))
     }
 
-    fn with_compiler(workspace: &Path, (rustc, sysroot, library): (PathBuf, PathBuf, PathBuf)) -> Result<Self> {
+    fn with_compiler(
+        workspace: &Path,
+        (rustc, sysroot, library): (PathBuf, PathBuf, PathBuf),
+    ) -> Result<Self> {
         let strip = match llvm_strip(&sysroot) {
             Some(strip) => strip,
             None => {
@@ -108,7 +112,8 @@ fn linker(workspace: &Path) -> Result<PathBuf> {
 
 /// Installs Debian's packages, or says what to install elsewhere.
 fn install_debian_packages() -> Result<()> {
-    if !Path::new("/etc/debian_version").exists() || output(Command::new("apt-cache").args(["show", "rustc-web"])).is_err()
+    if !Path::new("/etc/debian_version").exists()
+        || output(Command::new("apt-cache").args(["show", "rustc-web"])).is_err()
     {
         bail!(
             "building the probes needs a Rust compiler with LLVM {LLVM} and its own sources, and LLVM {LLVM}'s development \
