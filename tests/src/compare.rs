@@ -15,7 +15,7 @@ use crate::span::Span;
 const NEAR_MS: f64 = 1.0;
 const NEAR_SHARE: f64 = 0.05;
 
-/// In a short run a share says little: so many misses are no finding.
+/// In a short run a share says little: so many misses, one in twenty at the most, are no finding.
 const FEW: usize = 5;
 
 /// What is asked of the durations.
@@ -93,7 +93,7 @@ impl Report {
         if self.requests == 0 {
             bail!("the access log is empty: nothing was compared");
         }
-        let far = self.off.len() > FEW && self.near_share < durations.share;
+        let far = self.off.len() > FEW.min(self.requests / 20) && self.near_share < durations.share;
         if !exact || far || self.largest_ms > durations.at_most_ms {
             bail!("{self}");
         }

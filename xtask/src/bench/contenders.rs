@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use tracer_tests::process::{Process, Spec};
 use tracer_tests::scratch::Scratch;
 use tracer_tests::tracer::Tracer;
@@ -75,8 +75,11 @@ pub fn start(contender: Contender, pid: u32, port: u16) -> Result<Running> {
     let pid = pid.to_string();
     let other = |spec: Spec| -> Result<Running> {
         let scratch = Scratch::new()?;
-        let process = spec.start(scratch.path())?;
+        let mut process = spec.start(scratch.path())?;
         thread::sleep(ATTACH);
+        if let Some(status) = process.ended()? {
+            bail!("{} does not run here ({status}): {}", contender.name(), process.output().trim());
+        }
         Ok(Running::Other(process, scratch))
     };
     let tracer = |args: &[&str]| -> Result<Running> { Ok(Running::Tracer(Box::new(Tracer::record(args)?))) };
@@ -89,8 +92,10 @@ pub fn start(contender: Contender, pid: u32, port: u16) -> Result<Running> {
             let filter = format!("port {port}");
             other(Spec::new("tcpdump")?.args(["-i", "lo", "-n", "-w", "/dev/null", &filter]))
         }
-        Contender::BpftraceCount => other(bpftrace(&pid, "@[tid] = sum(arg1);")?),
-        Contender::BpftraceLine => other(bpftrace(&pid, "printf(\"%d %lx %d\\n\", tid, arg0, arg1);")?),
+        Contender::BpftraceCount => other(bpftrace(&pid, "@[tid] = sum(args->ret);")?),
+        Contender::BpftraceLine => {
+            other(bpftrace(&pid, "printf(\"%d %lx %d\\n\", tid, args->sk, args->ret);")?)
+        }
         Contender::Strace => other(Spec::new("strace")?.args([
             "-f",
             "-e",
@@ -103,10 +108,12 @@ pub fn start(contender: Contender, pid: u32, port: u16) -> Result<Running> {
     }
 }
 
+/// bpftrace needs tracefs, which is mounted for it alone where the host has none.
 fn bpftrace(pid: &str, action: &str) -> Result<Spec> {
-    let hook = |name: &str| format!("rawtracepoint:{name} /pid == {pid}/ {{ {action} }}");
+    let hook = |name: &str| format!("tracepoint:sock:{name} /pid == {pid}/ {{ {action} }}");
     let program = format!("{} {}", hook("sock_send_length"), hook("sock_recv_length"));
-    Ok(Spec::new("bpftrace")?.args(["-o", "/dev/null", "-e", &program]).stop_with(libc::SIGINT))
+    let script = "mount -t tracefs tracefs /sys/kernel/tracing && exec bpftrace -o /dev/null -e \"$0\"";
+    Ok(Spec::new("unshare")?.args(["--mount", "--", "sh", "-c", script, &program]).stop_with(libc::SIGINT))
 }
 
 impl Running {

@@ -114,7 +114,13 @@ pub fn measure(rounds: usize, seconds: u32) -> Result<Vec<Row>> {
         for (contender, ratios, captures) in &mut columns {
             eprintln!("round {} of {rounds}: {}", round + 1, contender.name());
             let before = nginx.load(seconds)?;
-            let running = contenders::start(*contender, nginx.worker, nginx.port)?;
+            let running = match contenders::start(*contender, nginx.worker, nginx.port) {
+                Ok(running) => running,
+                Err(error) => {
+                    eprintln!("left out: {error:#}");
+                    continue;
+                }
+            };
             let during = nginx.load(seconds)?;
             let stopped = running.stop()?;
             let after = nginx.load(seconds)?;
@@ -137,6 +143,7 @@ pub fn measure(rounds: usize, seconds: u32) -> Result<Vec<Row>> {
     };
     Ok(columns
         .into_iter()
+        .filter(|(_, ratios, _)| !ratios.is_empty())
         .map(|(contender, ratios, captures)| Row {
             contender,
             throughput: column(&ratios, |r| r[0]),

@@ -84,6 +84,7 @@ pub const BENCH: &[Need] = &[
     command("wrk", "wrk"),
     command("setpriv", "util-linux"),
     command("strace", "strace"),
+    command("unshare", "util-linux"),
     command("tcpdump", "tcpdump"),
     command("bpftrace", "bpftrace"),
 ];
