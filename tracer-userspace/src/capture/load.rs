@@ -57,7 +57,7 @@ impl Default for Options {
             ports: Vec::new(),
             adopt_exec: false,
             head_bytes: DEFAULT_HEAD_BYTES,
-            ring_bytes: 16 << 20,
+            ring_bytes: 8 << 20,
             provider: None,
             btf: None,
             pid_max: 4 << 20,

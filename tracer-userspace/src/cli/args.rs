@@ -86,7 +86,7 @@ pub struct RecordArgs {
     #[arg(long, value_name = "BYTES", default_value_t = 4096, help_heading = "Rarely needed")]
     pub head_bytes: u32,
     /// Size of the kernel's buffer, in MiB
-    #[arg(long, value_name = "MIB", default_value_t = 16, help_heading = "Rarely needed",
+    #[arg(long, value_name = "MIB", default_value_t = 8, help_heading = "Rarely needed",
           value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub ring_mib: u32,
     /// Use this way of seeing socket calls and no other

@@ -25,7 +25,7 @@ use crate::trace::Span;
 /// Time between two drains. The ring holds several of it at any rate that two processors reach.
 const TICK: Duration = Duration::from_millis(50);
 /// Least time between two looks at the counts of quiet connections.
-const SWEEP: Duration = Duration::from_millis(100);
+const SWEEP: Duration = Duration::from_millis(50);
 /// A look may take this share of the time: with very many connections it is taken less often.
 const SWEEP_SHARE: u32 = 50;
 /// A record is stamped before it is in the ring; this much later it is certainly there.
