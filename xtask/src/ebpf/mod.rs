@@ -139,10 +139,17 @@ fn compile(workspace: &Path, tools: &Toolchain, arch: &str) -> Result<Vec<u8>> {
 fn private_prefixes(workspace: &Path, tools: &Toolchain) -> Result<Vec<(PathBuf, &'static str)>> {
     let home = std::env::var_os("HOME").map(PathBuf::from).context("HOME is not set")?;
     let cargo_home = std::env::var_os("CARGO_HOME").map_or_else(|| home.join(".cargo"), PathBuf::from);
-    Ok(vec![
+    let sources = cargo_home.join("registry/src");
+    let mut prefixes = vec![
         (workspace.to_owned(), "tracer"),
         (cargo_home, "cargo"),
         (tools.library.clone(), "library"),
         (tools.sysroot.clone(), "rust"),
-    ])
+    ];
+    // The registry's directory is named after its host and cargo's version; of several prefixes that fit, rustc takes
+    // the last.
+    if let Ok(registries) = std::fs::read_dir(&sources) {
+        prefixes.extend(registries.flatten().map(|registry| (registry.path(), "crates")));
+    }
+    Ok(prefixes)
 }
