@@ -38,7 +38,7 @@ struct Front {
 }
 
 /// One thread serves many requests at once. The threads of the others serve one at a time: all links are asked of them.
-const LOOPS: Links = Links::AtLeast(80);
+const LOOPS: Links = Links::AtLeast(75);
 
 const FRONTS: [Front; 7] = [
     Front { name: "nginx", start: nginx::start, links: LOOPS, ending: Ending::Quiet },

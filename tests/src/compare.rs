@@ -36,10 +36,10 @@ pub struct Durations {
 }
 
 impl Durations {
-    /// At least 98 % near (a run of a hundred requests: all but five), none further away than 200 ms (a core lost for a
-    /// few scheduling rounds). On two shared virtual cores between 98.4 and 100 % were seen near.
+    /// At least 95 % near, none further away than half a second: what a neighbour on the same host may take away at the
+    /// worst. On two shared virtual cores, quiet, between 98.4 and 100 % were seen near, and none beyond 60 ms.
     pub fn of(unit: Unit) -> Self {
-        Self { unit, share: 0.98, at_most_ms: 200.0 }
+        Self { unit, share: 0.95, at_most_ms: 500.0 }
     }
 
     /// Whether a span's duration is near a logged one, both in milliseconds.
@@ -243,7 +243,7 @@ mod tests {
             )
         };
         compare(&log, &spans(50.0).servers("/"), &MICROS, None).check(&MICROS).unwrap();
-        compare(&log, &spans(500.0).servers("/"), &MICROS, None).check(&MICROS).unwrap_err();
+        compare(&log, &spans(5000.0).servers("/"), &MICROS, None).check(&MICROS).unwrap_err();
     }
 
     #[test]
