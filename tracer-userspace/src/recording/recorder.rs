@@ -16,7 +16,7 @@ use super::pipeline::Pipeline;
 use super::selection::{Selection, Verdict};
 use crate::capture::drain::{QUIET_NANOS, kernel_now};
 use crate::capture::load::Probes;
-use crate::event::{Event, Stamp};
+use crate::event::Event;
 use crate::export::json::{FileTarget, JsonArray, WriteError};
 use crate::report::latency::Tally;
 use crate::time::Nanos;
@@ -179,10 +179,12 @@ impl Recorder {
     /// Takes all records, then looks at the processes that they were about.
     fn drain(&mut self) {
         let Self { probes, pipeline, people, selection, before, heard_of, unknown_records, .. } = self;
+        let mut verdicts = Vec::new();
         let drained = probes.drain(|mut event| {
             match &mut event {
                 Event::Open(open) => {
-                    meet(people, selection, open.stamp, heard_of);
+                    // At once: a process that lives for milliseconds is gone at the end of the drain.
+                    meet(people, selection, open.stamp.tgid, &mut verdicts);
                     if !selection.wants(open) {
                         return;
                     }
@@ -207,16 +209,12 @@ impl Recorder {
             pipeline.event(&event);
         });
         *unknown_records += drained.unknown;
-        for pid in std::mem::take(&mut self.heard_of) {
-            if let Some(facts) = self.people.meet(pid) {
-                let wanted = match self.selection.met(&facts) {
-                    Verdict::Wanted => true,
-                    Verdict::Unwanted => false,
-                    Verdict::Unchanged => continue,
-                };
-                if let Err(error) = self.probes.mark(pid, wanted) {
-                    log::warn!("{error}");
-                }
+        for pid in heard_of.drain(..) {
+            meet(people, selection, pid, &mut verdicts);
+        }
+        for (pid, wanted) in verdicts {
+            if let Err(error) = probes.mark(pid, wanted) {
+                log::warn!("{error}");
             }
         }
     }
@@ -261,11 +259,12 @@ impl Recorder {
     }
 }
 
-/// Looks at a process at once: one that lives for milliseconds is gone at the end of the drain.
-fn meet(people: &mut People, selection: &mut Selection, stamp: Stamp, heard_of: &mut Vec<u32>) {
-    if let Some(facts) = people.meet(stamp.tgid)
-        && selection.met(&facts) != Verdict::Unchanged
-    {
-        heard_of.push(stamp.tgid);
+/// Reads a process that was not known, and notes what the probes must be told about it.
+fn meet(people: &mut People, selection: &mut Selection, pid: u32, verdicts: &mut Vec<(u32, bool)>) {
+    let Some(facts) = people.meet(pid) else { return };
+    match selection.met(&facts) {
+        Verdict::Wanted => verdicts.push((pid, true)),
+        Verdict::Unwanted => verdicts.push((pid, false)),
+        Verdict::Unchanged => {}
     }
 }
