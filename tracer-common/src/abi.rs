@@ -294,8 +294,12 @@ pub mod counter {
     pub const OTHER_BYTES: u32 = 4;
     /// Bytes of connections that had no room in the table.
     pub const UNTRACKED_BYTES: u32 = 5;
+    /// Returns of socket functions that the kernel had no room to watch (kprobes only).
+    pub const MISSED_RETURNS: u32 = 6;
+    /// Bytes that TCP counted and no probe saw.
+    pub const UNSEEN_BYTES: u32 = 7;
     /// How many there are.
-    pub const COUNT: u32 = 6;
+    pub const COUNT: u32 = 8;
 }
 
 /// Value of the one-element MODE map.
@@ -339,6 +343,10 @@ pub struct Config {
     /// Where a task's saved user registers lie above the base of its kernel stack; used where
     /// `bpf_task_pt_regs` does not exist.
     pub pt_regs_offset: u32,
+    /// 1 if calls may be missed without a sign, so that TCP's own numbers are compared at each message.
+    pub may_miss: u32,
+    /// Padding.
+    pub pad: u32,
 }
 
 const _: () = {
@@ -349,7 +357,7 @@ const _: () = {
     assert!(size_of::<CloseRecord>() == 24 + 16 + 48 + 8);
     assert!(size_of::<ProcessRecord>() == 24 + 8 + 16);
     assert!(size_of::<Conn>() == 8 + 48 + 16 + 8 + 8 + 16);
-    assert!(size_of::<Config>() == 12 + 32 + 16);
+    assert!(size_of::<Config>() == 12 + 32 + 24);
 };
 
 #[cfg(feature = "user")]

@@ -20,6 +20,12 @@ pub struct Call {
     pub fourth: u64,
 }
 
+impl Call {
+    /// No call, or none that is about the bytes in hand. Not an `Option`: the compiler leaves the fields of `None`
+    /// unset and moves them all the same, which the verifier of Linux 5.10 refuses.
+    pub const NONE: Self = Self { number: u64::MAX, fd: 0, second: 0, third: 0, fourth: 0 };
+}
+
 /// x86-64 `struct pt_regs` (arch/x86/include/asm/ptrace.h), as indexes of 8-byte words.
 #[cfg(bpf_target_arch = "x86_64")]
 mod layout {
@@ -75,31 +81,38 @@ fn number(raw: u64) -> u64 {
     if cfg!(bpf_target_arch = "aarch64") { raw & 0xffff_ffff } else { raw }
 }
 
-/// The system call that the current task is in.
+/// The system call that the current task is in, or [`Call::NONE`].
 #[inline(always)]
-pub fn current_call() -> Option<Call> {
+pub fn current_call() -> Call {
     if config!(has_task_pt_regs) != 0 {
         // SAFETY: both helpers return pointers that the verifier knows the types of; the loads go through them.
         unsafe {
             let regs = bpf_task_pt_regs(bpf_get_current_task_btf()) as *const u64;
-            return Some(Call {
+            return Call {
                 number: number(regs.add(layout::NUMBER).read_volatile()),
                 fd: regs.add(layout::FIRST).read_volatile(),
                 second: regs.add(layout::SECOND).read_volatile(),
                 third: regs.add(layout::THIRD).read_volatile(),
                 fourth: regs.add(layout::FOURTH).read_volatile(),
-            });
+            };
         }
     }
     // SAFETY: no arguments, no conditions.
     let task = unsafe { bpf_get_current_task() };
-    let stack = read_kernel::<u64>(task + offset!(task_stack))?;
-    call_at(stack + config!(pt_regs_offset) as u64)
+    match read_kernel::<u64>(task + offset!(task_stack)) {
+        Some(stack) => call_at(stack + config!(pt_regs_offset) as u64),
+        None => Call::NONE,
+    }
 }
 
-/// The system call whose saved registers lie at a kernel address.
+/// The system call whose saved registers lie at a kernel address, or [`Call::NONE`].
 #[inline(always)]
-pub fn call_at(regs: u64) -> Option<Call> {
+pub fn call_at(regs: u64) -> Call {
+    read_call(regs).unwrap_or(Call::NONE)
+}
+
+#[inline(always)]
+fn read_call(regs: u64) -> Option<Call> {
     let words = read_kernel::<[u64; 4]>(regs + 8 * layout_low())?;
     #[cfg(bpf_target_arch = "x86_64")]
     {

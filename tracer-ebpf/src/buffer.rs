@@ -11,7 +11,7 @@ use crate::maps::Scratch;
 use crate::settings::offset;
 
 /// `recv` flags (include/linux/socket.h): the data will be reported again, or was never copied.
-const MSG_PEEK: u64 = 0x2;
+pub const MSG_PEEK: u64 = 0x2;
 const MSG_TRUNC: u64 = 0x20;
 
 /// Where the bytes of a call lie in the process's memory.

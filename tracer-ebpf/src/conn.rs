@@ -120,6 +120,9 @@ pub fn create(sk: u64, family: u16, flags: u8, by: Who, birth: u64, len: u32) ->
 ///
 /// Requests are read exactly, because the two ends of a call are joined by the request's number. A response's number
 /// is counted on from there: it is wrong only if bytes of the connection moved unseen, and serves only as a second sign.
+///
+/// What TCP has counted and we have not moved unseen (a splice from the socket, a call whose probe was missed): it is
+/// added to the counts, so that whatever follows stands at its true place.
 #[inline(always)]
 pub fn sequence(conn: &mut Conn, sk: u64, which: u8, len: u32, exact: bool) -> u32 {
     let (moved, base, known) = if which == dir::TX {
@@ -131,21 +134,33 @@ pub fn sequence(conn: &mut Conn, sk: u64, which: u8, len: u32, exact: bool) -> u
         return moved;
     }
     let expected = base.wrapping_add(moved);
-    if !exact && conn.state & known != 0 {
+    let is_known = conn.state & known != 0;
+    if !exact && is_known {
         return expected;
     }
     conn.state |= known;
-    if which == dir::TX {
-        let start = read_kernel::<u32>(sk + offset!(write_seq)).unwrap_or(0).wrapping_sub(len);
-        conn.tx_base = start.wrapping_sub(moved);
+    let start = if which == dir::TX {
+        read_kernel::<u32>(sk + offset!(write_seq)).unwrap_or(0).wrapping_sub(len)
+    } else {
+        let start = read_kernel::<u32>(sk + offset!(copied_seq)).unwrap_or(0).wrapping_sub(len);
+        // A receive that meets the FIN behind its bytes counts it as one more (tcp_recvmsg_locked, found_fin_ok).
+        if start != expected && read_fin(sk) { start.wrapping_sub(1) } else { start }
+    };
+    let unseen = start.wrapping_sub(expected);
+    if is_known && unseen != 0 && unseen < 1 << 31 {
+        count(counter::UNSEEN_BYTES, unseen as u64);
+        if which == dir::TX {
+            conn.tx.bytes += unseen as u64;
+        } else {
+            conn.rx.bytes += unseen as u64;
+        }
         return start;
     }
-    let mut start = read_kernel::<u32>(sk + offset!(copied_seq)).unwrap_or(0).wrapping_sub(len);
-    // A receive that meets the FIN behind its bytes counts it as one more (tcp_recvmsg_locked, found_fin_ok).
-    if start != expected && read_fin(sk) {
-        start = start.wrapping_sub(1);
+    if which == dir::TX {
+        conn.tx_base = start.wrapping_sub(moved);
+    } else {
+        conn.rx_base = start.wrapping_sub(moved);
     }
-    conn.rx_base = start.wrapping_sub(moved);
     start
 }
 

@@ -11,7 +11,7 @@ use tracer_common::classify::{Class, classify};
 use crate::arch::{Call, uses_io_uring};
 use crate::buffer::{self, Buffer};
 use crate::conn;
-use crate::maps::{SCRATCH, Scratch, count};
+use crate::maps::{Scratch, acquire_scratch, count, release_scratch};
 use crate::record;
 use crate::select::{Who, is_marked, mode_now, port_wanted};
 use crate::settings::config;
@@ -26,12 +26,11 @@ pub struct Moved {
     pub len: u32,
     /// Who made it.
     pub who: Who,
-    /// The system call it came from, where its arguments can be trusted to be about this direction.
-    pub call: Option<Call>,
+    /// The system call it came from, where its arguments can be trusted to be about this direction; else
+    /// [`Call::NONE`].
+    pub call: Call,
     /// The system call's descriptor is known to lead to this socket.
     pub fd_known: bool,
-    /// Which scratch area this program uses.
-    pub slot: u32,
 }
 
 /// Handles a call.
@@ -101,19 +100,21 @@ pub fn moved(m: &Moved) {
 /// The user's buffer, if it is certain that it holds this call's bytes.
 #[inline(always)]
 fn trusted_buffer(c: &mut Conn, m: &Moved) -> Option<Buffer> {
-    let call = m.call.as_ref()?;
+    if m.call.number == Call::NONE.number {
+        return None;
+    }
     if !m.fd_known {
         // The kernel itself may use a socket inside an unrelated call (network file systems, io_uring completions).
         // One check of the descriptor is enough, unless the task uses io_uring.
         let checked = c.state & state::FD_CHECKED != 0;
         if !checked || uses_io_uring() {
-            if buffer::sock_of_fd(call.fd) != m.sk {
+            if buffer::sock_of_fd(m.call.fd) != m.sk {
                 return None;
             }
             c.state |= state::FD_CHECKED;
         }
     }
-    buffer::of(call, m.len)
+    buffer::of(&m.call, m.len)
 }
 
 /// Tells userspace of the connection. False if nothing of it is to be captured now.
@@ -137,7 +138,10 @@ fn announce(c: &mut Conn, m: &Moved, buffer: &Option<Buffer>, now: u64) -> bool 
 /// Sends up to `want` bytes of the call to userspace.
 #[inline(always)]
 fn capture(c: &mut Conn, m: &Moved, buffer: &Buffer, now: u64, want: u32, flags: u8, exact: bool) {
-    let Some(scratch) = SCRATCH.get_ptr_mut(m.slot) else { return };
+    let Some(scratch) = acquire_scratch() else {
+        count(counter::READ_FAULT, 1);
+        return advance(c, m, now, 0);
+    };
     let copied = buffer::copy(buffer, m.len, want, scratch);
     let (cap, fault) = match copied {
         Some(cap) => (cap, 0),
@@ -146,11 +150,12 @@ fn capture(c: &mut Conn, m: &Moved, buffer: &Buffer, now: u64, want: u32, flags:
             (0, flag::UNREADABLE)
         }
     };
-    let seq = conn::sequence(c, m.sk, m.dir, m.len, exact);
+    let seq = conn::sequence(c, m.sk, m.dir, m.len, exact || config!(may_miss) != 0);
     let lost = c.flags & flag::LOST_BEFORE;
     let header = record::segment_header(m.dir, m.who, now, flags | fault | lost, cap);
     record::segment(scratch, c, m.sk, header, seq, m.len);
     let left = if cap < want && !ends_head(scratch, cap, m.len) { want - cap } else { 0 };
+    release_scratch(scratch);
     if m.dir == dir::RX {
         c.rx_want = left;
     } else {

@@ -7,7 +7,9 @@
 //! | file | hooks |
 //! |---|---|
 //! | `socket` | `sock_send_length`, `sock_recv_length` (raw tracepoints, Linux 6.3) |
-//! | `syscall` | `sys_exit` (raw tracepoint): the same events where the former do not exist |
+//! | `fexit` | the exits of the socket functions: the same events where the former do not exist (Linux 5.5 with BTF) |
+//! | `kprobe` | the same functions through kprobes, where they cannot be hooked that way |
+//! | `syscall` | `sys_exit` (raw tracepoint): the same events on any kernel |
 //! | `tcp` | `inet_sock_set_state` (raw tracepoint, Linux 4.16): connect and close |
 //! | `process` | `sched_process_fork`, `_exec`, `_exit` (raw tracepoints) |
 #![no_std]
@@ -18,11 +20,14 @@
 mod arch;
 mod buffer;
 mod conn;
+mod fexit;
 mod flow;
 mod kernel;
+mod kprobe;
 mod maps;
 mod process;
 mod record;
+mod returned;
 mod select;
 mod settings;
 mod socket;

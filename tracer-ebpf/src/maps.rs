@@ -1,7 +1,7 @@
 //! The maps. Names are at most 15 characters, which is what the kernel keeps of them.
 
 use aya_ebpf::macros::map;
-use aya_ebpf::maps::{Array, HashMap, PerCpuArray, RingBuf};
+use aya_ebpf::maps::{Array, HashMap, LruHashMap, PerCpuArray, RingBuf};
 use tracer_common::abi::{Conn, MAX_HEAD_BYTES, SegmentRecord, counter};
 
 /// Records for userspace. Its size is set at load.
@@ -29,15 +29,78 @@ pub static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(counter::C
 /// a part and its length separately.
 #[repr(C)]
 pub struct Scratch {
+    /// How many programs hold it or try to.
+    users: u64,
     /// The fixed part.
     pub record: SegmentRecord,
     /// The head.
     pub data: [u8; MAX_HEAD_BYTES * 3],
 }
 
-/// One for each program that can interrupt another on a processor: 0 send, 1 receive, 2 system call exit.
+/// How many scratch areas a processor has: programs that interrupt each other need one each.
+const SCRATCH_AREAS: u32 = 3;
+
+/// The scratch areas.
 #[map]
-pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(3, 0);
+pub static SCRATCH: PerCpuArray<Scratch> = PerCpuArray::with_max_entries(SCRATCH_AREAS, 0);
+
+/// A call of a socket function that has not returned.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct InCall {
+    /// The socket.
+    pub sk: u64,
+    /// `MSG_*` flags of a receive.
+    pub flags: u64,
+}
+
+/// Calls that have not returned, by thread (`bpf_get_current_pid_tgid`). Only kprobes need it; its size is set at load.
+/// The least recently used go first, so that threads that ended in a call do not fill it.
+#[map]
+pub static IN_CALL: LruHashMap<u64, InCall> = LruHashMap::with_max_entries(1, 0);
+
+/// A free scratch area of this processor. `None` when all are in use. Give it back with [`release_scratch`].
+///
+/// Programs at function exits can be interrupted on kernels with full preemption, by another task that runs the like on
+/// the same processor (they are kept from moving to another one). Whoever adds himself and then reads 1 is alone; of
+/// two that overlap, at most one is.
+#[inline(always)]
+pub fn acquire_scratch() -> Option<*mut Scratch> {
+    let mut area = 0;
+    while area < SCRATCH_AREAS {
+        let scratch = SCRATCH.get_ptr_mut(area)?;
+        // SAFETY: a field of a map value.
+        unsafe {
+            let users = &raw mut (*scratch).users;
+            add(users, 1);
+            if users.read_volatile() == 1 {
+                return Some(scratch);
+            }
+            add(users, u64::MAX);
+        }
+        area += 1;
+    }
+    None
+}
+
+/// Gives a scratch area back.
+#[inline(always)]
+pub fn release_scratch(scratch: *mut Scratch) {
+    // SAFETY: a field of a map value.
+    unsafe { add(&raw mut (*scratch).users, u64::MAX) };
+}
+
+/// Adds atomically. Its result is not known: that needs Linux 5.12.
+///
+/// # Safety
+/// Must point to a word of a map value.
+#[inline(always)]
+unsafe fn add(word: *mut u64, by: u64) {
+    // SAFETY: by the contract.
+    unsafe {
+        core::arch::asm!("lock *(u64 *)({0} + 0) += {1}", in(reg) word, in(reg) by, options(nostack));
+    }
+}
 
 /// Adds to a per-processor counter.
 #[inline(always)]

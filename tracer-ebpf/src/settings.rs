@@ -15,6 +15,8 @@ pub(crate) static CONFIG: Config = Config {
     adopt_exec: 0,
     adopt_fork: 0,
     pt_regs_offset: 0,
+    may_miss: 0,
+    pad: 0,
 };
 
 #[unsafe(no_mangle)]

@@ -6,7 +6,7 @@ use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
 use tracer_common::abi::dir;
 
-use crate::arch::call_at;
+use crate::arch::{Call, call_at};
 use crate::buffer::{self, Kind};
 use crate::flow::{Moved, moved};
 use crate::select::selected;
@@ -19,7 +19,7 @@ pub fn sys_exit(ctx: RawTracePointContext) -> i32 {
         return 0;
     }
     let Some(who) = selected() else { return 0 };
-    let Some(call) = call_at(ctx.arg(0)) else { return 0 };
+    let mut call = call_at(ctx.arg(0));
     let kind = buffer::kind(&call);
     let which = match kind {
         Kind::Send | Kind::SendNoBuffer => dir::TX,
@@ -38,7 +38,9 @@ pub fn sys_exit(ctx: RawTracePointContext) -> i32 {
     if sk == 0 {
         return 0;
     }
-    let call = if kind == Kind::SendNoBuffer { None } else { Some(call) };
-    moved(&Moved { sk, dir: which, len: ret as u32, who, call, fd_known: true, slot: 2 });
+    if kind == Kind::SendNoBuffer {
+        call = Call::NONE;
+    }
+    moved(&Moved { sk, dir: which, len: ret as u32, who, call, fd_known: true });
     0
 }

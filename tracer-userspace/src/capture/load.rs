@@ -1,16 +1,18 @@
-//! Loads the probes, attaches them, and detaches them. With `selfcheck`, `drain` and `sweep` the only code that knows aya.
+//! The probes in the kernel: loads the object, attaches one provider's programs, reads and writes their maps, detaches.
 
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use aya::maps::{Array, HashMap, MapData, PerCpuArray, RingBuf};
-use aya::programs::{ProgramError, RawTracePoint};
-use aya::{Ebpf, EbpfLoader};
-use thiserror::Error;
+use aya::programs::ProgramType;
+use aya::sys::{BpfHelper, is_helper_supported};
+use aya::{Btf, Ebpf, EbpfLoader};
 use tracer_common::abi::{Config, Conn, DEFAULT_HEAD_BYTES, MAX_HEAD_BYTES, counter, mode, select};
 use tracer_common::offsets::Offsets;
 
-use super::offsets::{self, KERNEL_BTF, OffsetError};
+use super::attach::{Attached, attach, detach};
+use super::error::{LoadError, failed};
 use super::probes::{Probe, Provider, for_provider};
 
 /// The probes, built by `cargo xtask build-ebpf`.
@@ -23,6 +25,9 @@ static OBJECT: &[u8] =
 
 /// `THREAD_SIZE - sizeof(struct pt_regs)` of x86-64 without KASAN, for kernels without `bpf_task_pt_regs`.
 const PT_REGS_OFFSET: u32 = 16_384 - 168;
+
+/// Threads that can be inside a socket function at once while kprobes watch them; each costs about 80 bytes.
+const IN_CALL_ENTRIES: u32 = 32_768;
 
 /// What to capture.
 #[derive(Clone, Debug)]
@@ -45,8 +50,6 @@ pub struct Options {
     pub btf: Option<PathBuf>,
     /// Largest process id (`kernel.pid_max`).
     pub pid_max: u32,
-    /// Kernel version.
-    pub kernel: (u32, u32),
 }
 
 impl Default for Options {
@@ -61,48 +64,8 @@ impl Default for Options {
             provider: None,
             btf: None,
             pid_max: 4 << 20,
-            kernel: (0, 0),
         }
     }
-}
-
-/// Why the probes could not be put in place.
-#[derive(Debug, Error)]
-pub enum LoadError {
-    /// Type information.
-    #[error(transparent)]
-    Offsets(#[from] OffsetError),
-    /// The kernel refused a program or map for lack of rights.
-    #[error(
-        "the kernel does not allow loading the probe `{program}` ({reason}). \
-         Run as root (or with CAP_BPF and CAP_PERFMON); if it is root already, the kernel may be locked down: \
-         `tracer doctor` says more"
-    )]
-    NotPermitted {
-        /// Which.
-        program: String,
-        /// The kernel's words.
-        reason: String,
-    },
-    /// Something else failed.
-    #[error(
-        "cannot load the probe `{program}`: {reason}. Please report this with the output of `tracer doctor`"
-    )]
-    Failed {
-        /// Which.
-        program: String,
-        /// The kernel's words.
-        reason: String,
-    },
-    /// No provider.
-    #[error("this kernel offers no way to see socket calls: {0}")]
-    NoProvider(String),
-    /// The self-check failed.
-    #[error(
-        "the check of this kernel's structures failed, so nothing read from them could be believed: {0}. \
-         Please report this with the output of `tracer doctor`"
-    )]
-    SelfCheck(String),
 }
 
 /// The attached probes.
@@ -119,8 +82,21 @@ pub struct Probes {
     pub provider: Provider,
     /// The offsets in use.
     pub offsets: Offsets,
-    /// What is missing because an optional probe could not be attached.
+    /// What is missing because an optional probe could not be attached, or because of the provider.
     pub missing: Vec<&'static str>,
+    /// The programs in place, and where.
+    programs: Vec<(&'static Probe, Vec<&'static str>)>,
+}
+
+/// A program in the kernel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProgramFacts {
+    /// Its name.
+    pub name: &'static str,
+    /// The tracepoint or functions that it is hooked to.
+    pub attached_to: Vec<&'static str>,
+    /// Instructions that the verifier walked through (Linux 5.16 and later tell).
+    pub verified_instructions: Option<u32>,
 }
 
 /// The kernel side's own counters.
@@ -138,29 +114,30 @@ pub struct KernelCounters {
     pub other_bytes: u64,
     /// Bytes of connections without room in the table.
     pub untracked_bytes: u64,
+    /// Calls of socket functions that the kernel had no room to watch to their end.
+    pub missed_returns: u64,
+    /// Runs of a program that the kernel left out, because the program was interrupted by itself.
+    pub missed_runs: u64,
+    /// Bytes that TCP counted and no probe saw.
+    pub unseen_bytes: u64,
 }
 
 impl Probes {
-    /// Loads and attaches; nothing is recorded yet.
-    pub fn attach(options: &Options) -> Result<Self, LoadError> {
-        raise_memlock();
-        let path = options.btf.clone().unwrap_or_else(|| PathBuf::from(KERNEL_BTF));
-        let types = offsets::from_btf_file(&path)?;
-        let provider = options.provider.unwrap_or(if types.has_socket_tracepoints {
-            Provider::SocketTracepoints
-        } else {
-            Provider::SyscallExit
-        });
-        let mut ebpf = load_object(options, &types.offsets)?;
-        let mut missing = Vec::new();
+    /// Loads and attaches one provider's programs; nothing is recorded yet.
+    pub(super) fn attach(
+        options: &Options,
+        offsets: &Offsets,
+        provider: Provider,
+        btf: Option<&Btf>,
+    ) -> Result<Self, LoadError> {
+        let mut ebpf = load_object(options, offsets, provider)?;
+        let mut missing: Vec<&'static str> = provider.blind_to().into_iter().collect();
+        let mut programs = Vec::new();
         for probe in for_provider(provider) {
-            match (attach_one(&mut ebpf, probe), probe.without) {
-                (Ok(()), _) => {}
-                (Err(error), None) => return Err(error),
-                (Err(error), Some(without)) => {
-                    log::warn!("{error}");
-                    missing.push(without);
-                }
+            match attach(&mut ebpf, probe, btf)? {
+                Attached::At(hooks) => programs.push((probe, hooks)),
+                Attached::Missing(what) => missing.push(what),
+                Attached::Unneeded => {}
             }
         }
         let mut probes = Self {
@@ -171,8 +148,9 @@ impl Probes {
             counters: PerCpuArray::try_from(take(&mut ebpf, "COUNTERS")?).map_err(map_failed("COUNTERS"))?,
             ebpf,
             provider,
-            offsets: types.offsets,
+            offsets: *offsets,
             missing,
+            programs,
         };
         for pid in &options.pids {
             probes.mark(*pid, true)?;
@@ -207,6 +185,9 @@ impl Probes {
             no_buffer: read(counter::NO_BUFFER),
             other_bytes: read(counter::OTHER_BYTES),
             untracked_bytes: read(counter::UNTRACKED_BYTES),
+            missed_returns: read(counter::MISSED_RETURNS),
+            missed_runs: self.missed_runs(),
+            unseen_bytes: read(counter::UNSEEN_BYTES),
         }
     }
 
@@ -215,28 +196,39 @@ impl Probes {
         let begun = Instant::now();
         // Even if this fails the probes go with the program below.
         let _ = self.set_mode(mode::OFF);
-        for probe in for_provider(self.provider) {
-            if let Some(program) = self.ebpf.program_mut(probe.program)
-                && let Ok(program) = <&mut RawTracePoint>::try_from(program)
-            {
-                let _ = program.unload();
-            }
+        for (probe, _) in &self.programs {
+            detach(&mut self.ebpf, probe);
         }
         begun.elapsed()
     }
 
-    /// Name, verified instructions and translated size of each loaded program, for `tracer doctor`.
-    pub fn programs(&self) -> Vec<(&'static str, Option<u32>)> {
-        for_provider(self.provider)
-            .filter_map(|probe| {
-                let program = <&RawTracePoint>::try_from(self.ebpf.program(probe.program)?).ok()?;
-                Some((probe.program, program.info().ok()?.verified_instruction_count()))
-            })
-            .collect()
+    /// The programs in place, for `tracer doctor`.
+    pub fn programs(&self) -> Vec<ProgramFacts> {
+        let facts = |(probe, hooks): &(&'static Probe, Vec<&'static str>)| {
+            let info = self.ebpf.program(probe.program).and_then(|program| program.info().ok());
+            ProgramFacts {
+                name: probe.program,
+                attached_to: hooks.clone(),
+                verified_instructions: info.and_then(|info| info.verified_instruction_count()),
+            }
+        };
+        self.programs.iter().map(facts).collect()
+    }
+
+    /// The kernel leaves a program out that interrupted itself on a processor (Linux 5.12, commit 9ed9e9ba2337); how
+    /// often is in the descriptor's information.
+    fn missed_runs(&self) -> u64 {
+        let misses = |probe: &Probe| -> Option<u64> {
+            let fd = self.ebpf.program(probe.program)?.fd().ok()?.as_fd().as_raw_fd();
+            let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
+            let value = text.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?;
+            value.trim().parse().ok()
+        };
+        self.programs.iter().filter_map(|(probe, _)| misses(probe)).sum()
     }
 }
 
-fn load_object(options: &Options, offsets: &Offsets) -> Result<Ebpf, LoadError> {
+fn load_object(options: &Options, offsets: &Offsets, provider: Provider) -> Result<Ebpf, LoadError> {
     let mut ports = [0u16; 16];
     for (to, from) in ports.iter_mut().zip(&options.ports) {
         *to = *from;
@@ -246,74 +238,29 @@ fn load_object(options: &Options, offsets: &Offsets) -> Result<Ebpf, LoadError> 
         select: options.select,
         head_bytes: options.head_bytes.clamp(64, MAX_HEAD_BYTES as u32),
         ports,
-        has_task_pt_regs: u32::from(options.kernel >= (5, 15)),
+        has_task_pt_regs: u32::from(has_task_pt_regs()),
         adopt_exec: u32::from(options.adopt_exec),
         adopt_fork: 1,
         pt_regs_offset: PT_REGS_OFFSET,
+        may_miss: u32::from(provider.may_miss()),
+        pad: 0,
     };
+    let in_call = if provider == Provider::Kprobes { IN_CALL_ENTRIES } else { 1 };
     EbpfLoader::new()
+        // Nothing in the object is to be relocated; parsing the kernel's types for it would take 50 ms.
+        .btf(None)
         .override_global("CONFIG", &config, true)
         .override_global("OFFSETS", offsets, true)
         .map_max_entries("EVENTS", options.ring_bytes.max(4096).next_power_of_two())
         .map_max_entries("PROCESSES", options.pid_max / 8 + 1)
+        .map_max_entries("IN_CALL", in_call)
         .load(OBJECT)
-        .map_err(|error| classify_error("maps", &error))
+        .map_err(|error| failed("maps", &error))
 }
 
-fn attach_one(ebpf: &mut Ebpf, probe: &Probe) -> Result<(), LoadError> {
-    let program: &mut RawTracePoint = ebpf
-        .program_mut(probe.program)
-        .and_then(|program| program.try_into().ok())
-        .ok_or_else(|| LoadError::Failed {
-            program: probe.program.to_owned(),
-            reason: "it is not in the object".to_owned(),
-        })?;
-    program.load().map_err(|error| load_error(probe.program, &error))?;
-    match program.attach(probe.tracepoint) {
-        Ok(_) => Ok(()),
-        Err(ProgramError::SyscallError(error)) if error.io_error.raw_os_error() == Some(libc::ENOENT) => {
-            Err(LoadError::NoProvider(format!(
-                "it has no tracepoint {} (Linux {}.{} and later have)",
-                probe.tracepoint, probe.since.0, probe.since.1
-            )))
-        }
-        Err(error) => Err(classify_error(probe.program, &error)),
-    }
-}
-
-/// A refusal by the verifier is a defect of ours (or a kernel that we do not know), not a lack of rights, though the
-/// kernel reports both as EACCES. Its log goes to the debug log; its last words to the user.
-fn load_error(program: &str, error: &ProgramError) -> LoadError {
-    let ProgramError::LoadError { verifier_log, .. } = error else { return classify_error(program, error) };
-    let log = verifier_log.to_string();
-    let reason = log.lines().rev().filter(|line| !line.starts_with("processed ") && !line.is_empty());
-    let words: Vec<&str> = reason.take(4).collect();
-    if words.is_empty() {
-        return classify_error(program, error);
-    }
-    log::debug!("verifier log of {program}:\n{log}");
-    let reason = format!("the kernel's verifier refused it ({})", words.join("; "));
-    LoadError::Failed { program: program.to_owned(), reason }
-}
-
-/// Sorts an error into "not permitted" and the rest, by the operating system's error in its chain.
-fn classify_error(program: &str, error: &(dyn std::error::Error + 'static)) -> LoadError {
-    let mut reason = error.to_string();
-    let mut permitted = true;
-    let mut source = Some(error);
-    while let Some(inner) = source {
-        if let Some(io) = inner.downcast_ref::<std::io::Error>() {
-            permitted &= !matches!(io.raw_os_error(), Some(libc::EPERM | libc::EACCES));
-            reason = format!("{reason}: {io}");
-        }
-        source = inner.source();
-    }
-    let program = program.to_owned();
-    if permitted {
-        LoadError::Failed { program, reason }
-    } else {
-        LoadError::NotPermitted { program, reason }
-    }
+/// Whether `bpf_task_pt_regs` is there (Linux 5.15, and vendor kernels that took it over).
+fn has_task_pt_regs() -> bool {
+    is_helper_supported(ProgramType::RawTracePoint, BpfHelper::BPF_FUNC_task_pt_regs).unwrap_or(false)
 }
 
 fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<aya::maps::Map, LoadError> {
@@ -324,11 +271,11 @@ fn take(ebpf: &mut Ebpf, name: &'static str) -> Result<aya::maps::Map, LoadError
 }
 
 fn map_failed<E: std::error::Error + 'static>(name: &'static str) -> impl Fn(E) -> LoadError {
-    move |error| classify_error(name, &error)
+    move |error| failed(name, &error)
 }
 
 /// Kernels before 5.11 count maps against the locked-memory limit.
-fn raise_memlock() {
+pub(super) fn raise_memlock() {
     let limit = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
     // SAFETY: a plain system call with a pointer to a local. Failing is no error: newer kernels do not need it.
     let _ = unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const limit) };

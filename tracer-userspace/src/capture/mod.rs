@@ -1,10 +1,12 @@
 //! From the kernel to [`crate::event::Event`]: features and offsets, load, self-check, attach, drain, detach; and what
 //! else must be asked of the system (processes, sockets, the host). Nothing outside this module talks to the kernel,
-//! and only `load`, `drain` and `selfcheck` know aya.
+//! and only `start`, `load`, `attach`, `error` and `drain` know aya.
 
+mod attach;
 pub mod btf;
 pub mod decode;
 pub mod drain;
+pub mod error;
 pub mod facts;
 pub mod load;
 pub mod offsets;
@@ -12,3 +14,4 @@ pub mod probes;
 pub mod procfs;
 pub mod selfcheck;
 pub mod sockets;
+pub mod start;

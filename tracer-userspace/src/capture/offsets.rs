@@ -42,24 +42,12 @@ pub enum OffsetError {
     Missing(&'static str),
 }
 
-/// What was read from the type information.
-pub struct KernelTypes {
-    /// The offsets.
-    pub offsets: Offsets,
-    /// The kernel has `sock_send_length` and `sock_recv_length`.
-    pub has_socket_tracepoints: bool,
-}
-
 /// Looks all offsets up.
-pub fn from_btf_file(path: &Path) -> Result<KernelTypes, OffsetError> {
+pub fn from_btf_file(path: &Path) -> Result<Offsets, OffsetError> {
     let name = || path.display().to_string();
     let bytes = std::fs::read(path).map_err(|source| OffsetError::Read { path: name(), source })?;
     let btf = Btf::parse(&bytes).map_err(|source| OffsetError::Parse { path: name(), source })?;
-    Ok(KernelTypes {
-        offsets: from_btf(&btf)?,
-        has_socket_tracepoints: btf.has_typedef("btf_trace_sock_send_length")
-            && btf.has_typedef("btf_trace_sock_recv_length"),
-    })
+    from_btf(&btf)
 }
 
 fn from_btf(btf: &Btf<'_>) -> Result<Offsets, OffsetError> {

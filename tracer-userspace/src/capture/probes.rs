@@ -1,90 +1,195 @@
-//! Which programs there are, what each needs, and what takes its place.
+//! Which programs there are, where each is hooked in, what it needs, and what takes its place.
+//!
+//! Bytes are seen through one of several providers of the same events. They are tried in the order of
+//! [`Provider::ALL`], the cheapest for the host first; the first that loads and passes the self-check is used.
+
+use std::fmt;
 
 /// Where the connection's bytes are seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Provider {
     /// `sock_send_length` and `sock_recv_length`: unrelated system calls pay nothing.
     SocketTracepoints,
+    /// The exits of the socket functions: the same, one trampoline more.
+    FunctionExits,
+    /// The socket functions by kprobe and kretprobe: dearer, and returns can be missed (which is counted).
+    Kprobes,
     /// `sys_exit`: every system call of the host pays a little.
     SyscallExit,
 }
 
 impl Provider {
+    /// In the order in which they are tried.
+    pub const ALL: [Self; 4] =
+        [Self::SocketTracepoints, Self::FunctionExits, Self::Kprobes, Self::SyscallExit];
+
+    /// As the command line and `doctor --json` call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::SocketTracepoints => "tracepoint",
+            Self::FunctionExits => "fexit",
+            Self::Kprobes => "kprobe",
+            Self::SyscallExit => "syscall",
+        }
+    }
+
     /// As a person would say it.
     pub fn describe(self) -> &'static str {
         match self {
-            Provider::SocketTracepoints => "socket tracepoints (sock_send_length, sock_recv_length)",
-            Provider::SyscallExit => "system call exit tracepoint (sys_exit)",
+            Self::SocketTracepoints => "socket tracepoints (sock_send_length, sock_recv_length)",
+            Self::FunctionExits => "exits of the socket functions (fexit)",
+            Self::Kprobes => "kprobes on the socket functions",
+            Self::SyscallExit => "system call exit tracepoint (sys_exit)",
+        }
+    }
+
+    /// What it needs of the kernel.
+    pub fn needs(self) -> &'static str {
+        match self {
+            Self::SocketTracepoints => "Linux 6.3 and later",
+            Self::FunctionExits => {
+                "Linux 5.5 and later with BTF and BPF trampolines; not on a kernel locked down"
+            }
+            Self::Kprobes => "a kernel with CONFIG_KPROBES and perf events",
+            Self::SyscallExit => "any kernel with BPF tracing",
+        }
+    }
+
+    /// Calls may be missed without a sign of their own.
+    pub fn may_miss(self) -> bool {
+        match self {
+            Self::FunctionExits | Self::Kprobes => true,
+            Self::SocketTracepoints | Self::SyscallExit => false,
+        }
+    }
+
+    /// What is not seen through it, and is through the socket tracepoints.
+    pub fn blind_to(self) -> Option<&'static str> {
+        match self {
+            Self::SyscallExit => {
+                Some("calls through io_uring, recvmmsg and sendmmsg, and those of 32-bit programs")
+            }
+            Self::SocketTracepoints | Self::FunctionExits | Self::Kprobes => None,
         }
     }
 }
 
+impl fmt::Display for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Where a program is hooked in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hook {
+    /// A tracepoint, without its format.
+    RawTracepoint(&'static str),
+    /// The exit of a kernel function.
+    Fexit(&'static str),
+    /// The entry of kernel functions.
+    Kprobe(&'static [Function]),
+    /// The return of kernel functions.
+    Kretprobe(&'static [Function]),
+}
+
+/// A kernel function that a probe is put on, and what it means that the kernel has none of this name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Function(pub &'static str, pub Without);
+
+/// What it means that a program cannot be hooked in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Without {
+    /// This provider cannot be used.
+    Fails,
+    /// This is missing then.
+    Misses(&'static str),
+    /// Nothing, as long as the kernel does not have it at all: it has been replaced, or a part of it was not built in.
+    Nothing,
+}
+
 /// One program of the object.
+#[derive(Debug)]
 pub struct Probe {
     /// Name of the program in the object.
     pub program: &'static str,
-    /// Raw tracepoint that it is attached to.
-    pub tracepoint: &'static str,
-    /// First kernel version with that tracepoint.
+    /// Where it goes.
+    pub hook: Hook,
+    /// First kernel version with that hook.
     pub since: (u32, u32),
     /// Used with this provider only.
     pub provider: Option<Provider>,
-    /// What is missing without it; `None` when the tracer cannot work without it.
-    pub without: Option<&'static str>,
+    /// What it means to be without it.
+    pub without: Without,
+}
+
+const SEND_FUNCTIONS: &[Function] = &[
+    Function("inet_sendmsg", Without::Fails),
+    Function("inet6_sendmsg", Without::Nothing),
+    Function("unix_stream_sendmsg", Without::Nothing),
+    Function("inet_sendpage", Without::Nothing),
+    Function("unix_stream_sendpage", Without::Nothing),
+];
+
+const RECEIVE_FUNCTIONS: &[Function] = &[
+    Function("inet_recvmsg", Without::Fails),
+    Function("inet6_recvmsg", Without::Nothing),
+    Function("unix_stream_recvmsg", Without::Nothing),
+];
+
+const fn tracepoint(program: &'static str, hook: &'static str, since: (u32, u32), of: Provider) -> Probe {
+    Probe { program, hook: Hook::RawTracepoint(hook), since, provider: Some(of), without: Without::Fails }
+}
+
+const fn common(program: &'static str, hook: &'static str, without: Without) -> Probe {
+    Probe { program, hook: Hook::RawTracepoint(hook), since: (4, 17), provider: None, without }
+}
+
+const fn fexit(program: &'static str, function: &'static str, without: Without) -> Probe {
+    Probe {
+        program,
+        hook: Hook::Fexit(function),
+        since: (5, 5),
+        provider: Some(Provider::FunctionExits),
+        without,
+    }
+}
+
+const fn kprobe(program: &'static str, hook: Hook) -> Probe {
+    Probe { program, hook, since: (4, 17), provider: Some(Provider::Kprobes), without: Without::Fails }
 }
 
 /// All programs.
 pub const PROBES: &[Probe] = &[
-    Probe {
-        program: "sock_send",
-        tracepoint: "sock_send_length",
-        since: (6, 3),
-        provider: Some(Provider::SocketTracepoints),
-        without: None,
-    },
-    Probe {
-        program: "sock_recv",
-        tracepoint: "sock_recv_length",
-        since: (6, 3),
-        provider: Some(Provider::SocketTracepoints),
-        without: None,
-    },
-    Probe {
-        program: "sys_exit",
-        tracepoint: "sys_exit",
-        since: (4, 17),
-        provider: Some(Provider::SyscallExit),
-        without: None,
-    },
-    Probe {
-        program: "tcp_state",
-        tracepoint: "inet_sock_set_state",
-        since: (4, 17),
-        provider: None,
-        // Without it a closed connection's memory could be taken for another connection's.
-        without: None,
-    },
-    Probe {
-        program: "process_fork",
-        tracepoint: "sched_process_fork",
-        since: (4, 17),
-        provider: None,
-        without: Some("children of traced processes that start during the capture"),
-    },
-    Probe {
-        program: "process_exec",
-        tracepoint: "sched_process_exec",
-        since: (4, 17),
-        provider: None,
-        without: Some("names of programs that start during the capture"),
-    },
-    Probe {
-        program: "process_exit",
-        tracepoint: "sched_process_exit",
-        since: (4, 17),
-        provider: None,
-        without: Some("the end of processes"),
-    },
+    tracepoint("sock_send", "sock_send_length", (6, 3), Provider::SocketTracepoints),
+    tracepoint("sock_recv", "sock_recv_length", (6, 3), Provider::SocketTracepoints),
+    fexit("inet_send", "inet_sendmsg", Without::Fails),
+    fexit("inet_recv", "inet_recvmsg", Without::Fails),
+    fexit("inet6_send", "inet6_sendmsg", Without::Nothing),
+    fexit("inet6_recv", "inet6_recvmsg", Without::Nothing),
+    fexit("unix_send", "unix_stream_sendmsg", Without::Nothing),
+    fexit("unix_recv", "unix_stream_recvmsg", Without::Nothing),
+    // Until Linux 6.4 (commit dc97391e6610 removed sendpage): later sendfile goes through sendmsg.
+    fexit("inet_page", "inet_sendpage", Without::Nothing),
+    fexit("unix_page", "unix_stream_sendpage", Without::Nothing),
+    kprobe("call_send", Hook::Kprobe(SEND_FUNCTIONS)),
+    kprobe("call_recv", Hook::Kprobe(RECEIVE_FUNCTIONS)),
+    kprobe("ret_send", Hook::Kretprobe(SEND_FUNCTIONS)),
+    kprobe("ret_recv", Hook::Kretprobe(RECEIVE_FUNCTIONS)),
+    tracepoint("sys_exit", "sys_exit", (4, 17), Provider::SyscallExit),
+    // Without it a closed connection's memory could be taken for another connection's.
+    common("tcp_state", "inet_sock_set_state", Without::Fails),
+    common(
+        "process_fork",
+        "sched_process_fork",
+        Without::Misses("children of traced processes that start during the capture"),
+    ),
+    common(
+        "process_exec",
+        "sched_process_exec",
+        Without::Misses("names of programs that start during the capture"),
+    ),
+    common("process_exit", "sched_process_exit", Without::Misses("the end of processes")),
 ];
 
 /// The programs for a provider.
@@ -98,10 +203,25 @@ mod tests {
 
     #[test]
     fn each_provider_has_programs_of_its_own_and_the_common_ones() {
-        let names = |provider| for_provider(provider).map(|p| p.program).collect::<Vec<_>>();
-        assert!(names(Provider::SocketTracepoints).contains(&"sock_send"));
-        assert!(!names(Provider::SocketTracepoints).contains(&"sys_exit"));
-        assert!(names(Provider::SyscallExit).contains(&"sys_exit"));
-        assert!(names(Provider::SyscallExit).contains(&"tcp_state"));
+        for provider in Provider::ALL {
+            let names: Vec<_> = for_provider(provider).map(|probe| probe.program).collect();
+            assert!(names.contains(&"tcp_state"), "{provider}");
+            let own: Vec<_> = PROBES.iter().filter(|probe| probe.provider == Some(provider)).collect();
+            assert!(!own.is_empty(), "{provider}");
+            assert!(own.iter().all(|probe| names.contains(&probe.program)), "{provider}");
+            let others = PROBES.iter().filter(|probe| probe.provider.is_some_and(|other| other != provider));
+            assert!(others.into_iter().all(|probe| !names.contains(&probe.program)), "{provider}");
+        }
+    }
+
+    #[test]
+    fn no_program_is_named_twice() {
+        for (at, probe) in PROBES.iter().enumerate() {
+            assert!(
+                PROBES.iter().skip(at + 1).all(|other| other.program != probe.program),
+                "{}",
+                probe.program
+            );
+        }
     }
 }

@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use tracer_common::abi::{ConnId, mode};
 
-use super::load::{LoadError, Probes};
+use super::error::LoadError;
+use super::load::Probes;
 use crate::event::{Direction, Endpoints, Event, Open};
 
 const REQUEST: &[u8] = b"GET /tracer-self-check HTTP/1.1\r\nHost: localhost\r\n\r\n";

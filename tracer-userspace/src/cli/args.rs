@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::capture::probes::Provider;
+
 /// Traces requests through the services of this host, without touching them.
 #[derive(Debug, Parser)]
 #[command(
@@ -107,9 +109,24 @@ pub struct RecordArgs {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ProviderArg {
     /// The kernel's socket tracepoints (Linux 6.3): unrelated system calls pay nothing
-    Socket,
+    Tracepoint,
+    /// The exits of the kernel's socket functions (Linux 5.12 with BTF): likewise
+    Fexit,
+    /// Kprobes on the same functions: dearer, and can miss calls, which is counted
+    Kprobe,
     /// The end of every system call: works everywhere, costs every system call of the host a little
     Syscall,
+}
+
+impl From<ProviderArg> for Provider {
+    fn from(arg: ProviderArg) -> Self {
+        match arg {
+            ProviderArg::Tracepoint => Self::SocketTracepoints,
+            ProviderArg::Fexit => Self::FunctionExits,
+            ProviderArg::Kprobe => Self::Kprobes,
+            ProviderArg::Syscall => Self::SyscallExit,
+        }
+    }
 }
 
 /// Options of `show`.
@@ -133,6 +150,9 @@ pub struct ShowArgs {
 /// Options of `doctor`.
 #[derive(Args, Debug)]
 pub struct DoctorArgs {
+    /// Try this way of seeing socket calls and no other
+    #[arg(long, value_name = "WAY")]
+    pub provider: Option<ProviderArg>,
     /// Kernel type information to check instead of the kernel's own
     #[arg(long, value_name = "FILE")]
     pub btf: Option<PathBuf>,

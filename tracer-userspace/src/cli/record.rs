@@ -11,13 +11,12 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::args::{ProviderArg, RecordArgs};
+use super::args::RecordArgs;
 use crate::capture::drain::kernel_now;
-use crate::capture::facts::{HostFacts, KernelVersion, Roots, Severity};
-use crate::capture::load::{Options, Probes};
-use crate::capture::probes::Provider;
+use crate::capture::facts::{HostFacts, Roots, Severity};
+use crate::capture::load::Options;
 use crate::capture::procfs::ProcFs;
-use crate::capture::selfcheck;
+use crate::capture::start::start;
 use crate::recording::before::Before;
 use crate::recording::child::{self, Waiting};
 use crate::recording::ledger::RunLedger;
@@ -49,8 +48,7 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode> {
     let selection = Selection::new(spec, !args.command.is_empty(), &processes);
     let waiting = (!args.command.is_empty()).then(|| child::prepare(&args.command)).transpose()?;
     let options = probe_options(args, &host, &selection);
-    let mut probes = Probes::attach(&options)?;
-    selfcheck::run(&mut probes)?;
+    let probes = start(&options)?.probes;
     for what in &probes.missing {
         eprintln!("tracer: this kernel does not show {what}; that will be missing");
     }
@@ -105,13 +103,9 @@ fn probe_options(args: &RecordArgs, host: &HostFacts, selection: &Selection) -> 
         adopt_exec: selection.adopts_exec(),
         head_bytes: args.head_bytes,
         ring_bytes: args.ring_mib << 20,
-        provider: args.provider.map(|provider| match provider {
-            ProviderArg::Socket => Provider::SocketTracepoints,
-            ProviderArg::Syscall => Provider::SyscallExit,
-        }),
+        provider: args.provider.map(Into::into),
         btf: args.btf.clone(),
         pid_max: host.pid_max.as_ref().copied().unwrap_or(Options::default().pid_max),
-        kernel: host.version.as_ref().map_or((0, 0), |KernelVersion(major, minor, _)| (*major, *minor)),
     }
 }
 

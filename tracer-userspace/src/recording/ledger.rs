@@ -49,7 +49,10 @@ pub struct RunLedger {
 impl RunLedger {
     /// Events that were lost, whatever the reason.
     pub fn events_lost(&self) -> u64 {
-        self.kernel.lost_ring_full + self.kernel.lost_map_full
+        self.kernel.lost_ring_full
+            + self.kernel.lost_map_full
+            + self.kernel.missed_returns
+            + self.kernel.missed_runs
     }
 
     /// As JSON, for `--ledger`.
@@ -75,6 +78,8 @@ impl RunLedger {
             "bytes_closed": self.streams.closes(),
             "bytes_of_other_sockets": self.kernel.other_bytes,
             "bytes_untracked": self.kernel.untracked_bytes,
+            "bytes_unseen": self.kernel.unseen_bytes,
+            "calls_missed": self.kernel.missed_returns + self.kernel.missed_runs,
             "responses_without_request": tally.unrequested,
             "spans": self.stats.spans,
             "spans_unwritten": self.unwritten,
@@ -110,6 +115,12 @@ impl RunLedger {
             self.kernel.lost_map_full,
             Some("fewer processes (--port, --pid) helps"),
         );
+        add(
+            "socket calls: the kernel had no room to watch their return",
+            self.kernel.missed_returns,
+            Some("--provider syscall misses none"),
+        );
+        add("socket calls: a probe was interrupted by itself", self.kernel.missed_runs, None);
         add("message heads: their memory was not present", self.kernel.read_fault, None);
         add("records: of an unknown kind", self.unknown_records, None);
         add("spans: the output could not be written", self.unwritten, None);
