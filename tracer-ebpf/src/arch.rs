@@ -2,7 +2,10 @@
 
 use aya_ebpf::helpers::generated::{bpf_get_current_task, bpf_get_current_task_btf, bpf_task_pt_regs};
 
+use tracer_common::abi::counter;
+
 use crate::kernel::read_kernel;
+use crate::maps::count;
 use crate::settings::{config, offset};
 
 /// A system call's number and arguments. Those of `sys_exit` are still what the caller passed.
@@ -29,6 +32,10 @@ impl Call {
 /// x86-64 `struct pt_regs` (arch/x86/include/asm/ptrace.h), as indexes of 8-byte words.
 #[cfg(bpf_target_arch = "x86_64")]
 mod layout {
+    /// The code segment of the caller: `__USER32_CS` for 32-bit programs (arch/x86/include/asm/segment.h).
+    pub const MODE: usize = 17; // cs
+    pub const MODE_MASK: u64 = 0xffff;
+    pub const MODE_32: u64 = 0x23;
     pub const NUMBER: usize = 15; // orig_ax
     pub const FIRST: usize = 14; // di
     pub const SECOND: usize = 13; // si
@@ -39,6 +46,10 @@ mod layout {
 /// arm64 `struct pt_regs` (arch/arm64/include/asm/ptrace.h): x0 holds the result at exit, orig_x0 the argument.
 #[cfg(bpf_target_arch = "aarch64")]
 mod layout {
+    /// The caller's processor state: PSR_MODE32_BIT (arch/arm64/include/uapi/asm/ptrace.h).
+    pub const MODE: usize = 33; // pstate
+    pub const MODE_MASK: u64 = 0x10;
+    pub const MODE_32: u64 = 0x10;
     pub const NUMBER: usize = 35; // syscallno (s32)
     pub const FIRST: usize = 34; // orig_x0
     pub const SECOND: usize = 1;
@@ -81,6 +92,17 @@ fn number(raw: u64) -> u64 {
     if cfg!(bpf_target_arch = "aarch64") { raw & 0xffff_ffff } else { raw }
 }
 
+/// A 32-bit program has other system call numbers and other structures in memory, which we do not know: its calls are
+/// counted, and what they moved is not read.
+#[inline(always)]
+fn native(call: Call, mode: u64) -> Call {
+    if mode & layout::MODE_MASK != layout::MODE_32 {
+        return call;
+    }
+    count(counter::CALLS_32_BIT, 1);
+    Call::NONE
+}
+
 /// The system call that the current task is in, or [`Call::NONE`].
 #[inline(always)]
 pub fn current_call() -> Call {
@@ -88,13 +110,14 @@ pub fn current_call() -> Call {
         // SAFETY: both helpers return pointers that the verifier knows the types of; the loads go through them.
         unsafe {
             let regs = bpf_task_pt_regs(bpf_get_current_task_btf()) as *const u64;
-            return Call {
+            let call = Call {
                 number: number(regs.add(layout::NUMBER).read_volatile()),
                 fd: regs.add(layout::FIRST).read_volatile(),
                 second: regs.add(layout::SECOND).read_volatile(),
                 third: regs.add(layout::THIRD).read_volatile(),
                 fourth: regs.add(layout::FOURTH).read_volatile(),
             };
+            return native(call, regs.add(layout::MODE).read_volatile());
         }
     }
     // SAFETY: no arguments, no conditions.
@@ -113,33 +136,33 @@ pub fn call_at(regs: u64) -> Call {
 
 #[inline(always)]
 fn read_call(regs: u64) -> Option<Call> {
-    let words = read_kernel::<[u64; 4]>(regs + 8 * layout_low())?;
     #[cfg(bpf_target_arch = "x86_64")]
     {
-        Some(Call {
-            number: words[3],
-            fd: words[2],
-            second: words[1],
+        // From dx to cs: most of what is needed lies side by side.
+        let words = read_kernel::<[u64; 6]>(regs + 8 * layout::THIRD as u64)?;
+        let call = Call {
+            number: words[layout::NUMBER - layout::THIRD],
+            fd: words[layout::FIRST - layout::THIRD],
+            second: words[layout::SECOND - layout::THIRD],
             third: words[0],
             fourth: read_kernel::<u64>(regs + 8 * layout::FOURTH as u64)?,
-        })
+        };
+        Some(native(call, words[layout::MODE - layout::THIRD]))
     }
     #[cfg(bpf_target_arch = "aarch64")]
     {
-        Some(Call {
-            number: number(read_kernel::<u64>(regs + 8 * layout::NUMBER as u64)?),
-            fd: read_kernel::<u64>(regs + 8 * layout::FIRST as u64)?,
-            second: words[1],
-            third: words[2],
-            fourth: words[3],
-        })
+        let low = read_kernel::<[u64; 4]>(regs)?;
+        // pstate, orig_x0, syscallno.
+        let high = read_kernel::<[u64; 3]>(regs + 8 * layout::MODE as u64)?;
+        let call = Call {
+            number: number(high[layout::NUMBER - layout::MODE]),
+            fd: high[layout::FIRST - layout::MODE],
+            second: low[layout::SECOND],
+            third: low[layout::THIRD],
+            fourth: low[layout::FOURTH],
+        };
+        Some(native(call, high[0]))
     }
-}
-
-/// The first of four neighbouring words that hold most of what is needed.
-#[inline(always)]
-const fn layout_low() -> u64 {
-    if cfg!(bpf_target_arch = "aarch64") { 0 } else { 12 }
 }
 
 /// Whether the current task has ever used io_uring: then a completion may run inside an unrelated system call, whose

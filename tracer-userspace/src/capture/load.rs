@@ -120,6 +120,8 @@ pub struct KernelCounters {
     pub missed_runs: u64,
     /// Bytes that TCP counted and no probe saw.
     pub unseen_bytes: u64,
+    /// Calls of 32-bit programs, whose buffers are not read: socket calls, or with `sys_exit` any.
+    pub calls_32_bit: u64,
 }
 
 impl Probes {
@@ -188,6 +190,7 @@ impl Probes {
             missed_returns: read(counter::MISSED_RETURNS),
             missed_runs: self.missed_runs(),
             unseen_bytes: read(counter::UNSEEN_BYTES),
+            calls_32_bit: read(counter::CALLS_32_BIT),
         }
     }
 

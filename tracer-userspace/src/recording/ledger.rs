@@ -79,6 +79,7 @@ impl RunLedger {
             "bytes_of_other_sockets": self.kernel.other_bytes,
             "bytes_untracked": self.kernel.untracked_bytes,
             "bytes_unseen": self.kernel.unseen_bytes,
+            "calls_of_32_bit_programs": self.kernel.calls_32_bit,
             "calls_missed": self.kernel.missed_returns + self.kernel.missed_runs,
             "responses_without_request": tally.unrequested,
             "spans": self.stats.spans,
@@ -121,6 +122,7 @@ impl RunLedger {
             Some("--provider syscall misses none"),
         );
         add("socket calls: a probe was interrupted by itself", self.kernel.missed_runs, None);
+        add("calls: of 32-bit programs, which cannot be read", self.kernel.calls_32_bit, None);
         add("message heads: their memory was not present", self.kernel.read_fault, None);
         add("records: of an unknown kind", self.unknown_records, None);
         add("spans: the output could not be written", self.unwritten, None);
