@@ -11,11 +11,12 @@ pub fn target_dir() -> Result<PathBuf> {
         return Ok(dir.into());
     }
     let exe = env::current_exe().context("cannot tell where this executable is")?;
-    // target/PROFILE/NAME (xtask) or target/PROFILE/deps/NAME-HASH (a test).
-    exe.ancestors()
-        .find(|dir| dir.join("CACHEDIR.TAG").exists())
-        .map(Path::to_path_buf)
-        .with_context(|| format!("{} is in no cargo target directory; set CARGO_TARGET_DIR", exe.display()))
+    // target/PROFILE/NAME (xtask) or target/TRIPLE/PROFILE/deps/NAME-HASH (a test).
+    let tagged = |dir: &&Path| dir.join("CACHEDIR.TAG").exists();
+    let nearest = exe.ancestors().find(tagged).with_context(|| {
+        format!("{} is in no cargo target directory; set CARGO_TARGET_DIR", exe.display())
+    })?;
+    Ok(nearest.parent().filter(tagged).unwrap_or(nearest).to_path_buf())
 }
 
 /// What the set-up installs for this repository alone (PyPI packages) goes below this directory.
@@ -23,14 +24,14 @@ pub fn deps_dir() -> Result<PathBuf> {
     Ok(target_dir()?.join("deps"))
 }
 
-/// The `tracer` under test: `TRACER_BIN`, else the release build.
+/// The `tracer` under test: `TRACER_BIN`, else what `cargo xtask dist` made.
 pub fn tracer_binary() -> Result<PathBuf> {
     let path = match env::var_os("TRACER_BIN") {
         Some(path) => PathBuf::from(path),
-        None => target_dir()?.join("release/tracer"),
+        None => target_dir()?.join("dist").join(format!("tracer-{}", env::consts::ARCH)),
     };
     if !path.is_file() {
-        bail!("no tracer at {}; build it: cargo build --release -p tracer-userspace", path.display());
+        bail!("no tracer at {}; build it: cargo xtask dist", path.display());
     }
     Ok(path)
 }

@@ -2,7 +2,9 @@
 
 mod bench;
 mod demo;
+mod dist;
 mod ebpf;
+mod private;
 mod run;
 mod setup;
 mod source_hash;
@@ -31,6 +33,10 @@ enum Command {
     BuildEbpf,
     /// Prove that the committed probes come from the committed sources, byte for byte
     CheckEbpf,
+    /// Build the tracer as it is shipped: one static program, checked; prints its SHA-256
+    Dist(dist::Options),
+    /// Prove that everything compiles for 64-bit ARM (fetches the standard library for it on Debian)
+    CheckAarch64,
     /// Set up, build, and run all tests: unit, integration, end to end (as root, through sudo)
     Test(test::Options),
     /// Set up, start a real chain of services, trace it, print the waterfall, leave traces.json here
@@ -43,6 +49,8 @@ fn main() -> ExitCode {
         Command::Bench(options) => bench::run(&options),
         Command::BuildEbpf => ebpf::build(&run::workspace()),
         Command::CheckEbpf => ebpf::check(&run::workspace()),
+        Command::Dist(options) => dist::run(&options),
+        Command::CheckAarch64 => dist::check(dist::target::Arch::Aarch64),
         Command::Test(options) => test::run(&options),
         Command::Demo(options) => demo::run(&options),
     };

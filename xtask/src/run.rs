@@ -5,6 +5,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
+use crate::dist;
+
 /// Says what it is about to do.
 pub fn say(text: &str) {
     eprintln!("==> {text}");
@@ -70,8 +72,7 @@ pub fn describe(command: &Command) -> String {
     text
 }
 
-/// Builds the tracer as it is shipped.
-pub fn build_tracer() -> Result<()> {
-    say("building the tracer: cargo build --release -p tracer-userspace");
-    check(cargo().args(["build", "--release", "-p", "tracer-userspace"]))
+/// Builds the tracer as it is shipped and returns its path, which is where [`tracer_tests::paths`] looks for it.
+pub fn build_tracer() -> Result<PathBuf> {
+    dist::build(dist::target::Arch::host()?)
 }

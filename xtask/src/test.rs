@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::Value;
 
+use crate::dist::target::{Arch, Target};
 use crate::{run, setup};
 
 /// What to run.
@@ -44,7 +45,7 @@ pub fn run(options: &Options) -> Result<()> {
     let how = if run::is_root() { "" } else { " through sudo, because the tracer needs root" };
     run::say(&format!("end-to-end tests{how}"));
     let mut ran = 0;
-    for (name, program) in built()? {
+    for (name, program) in built(Arch::host()?)? {
         if !options.files.is_empty() && !options.files.contains(&name) {
             continue;
         }
@@ -67,10 +68,14 @@ pub fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Builds the end-to-end tests and returns their names and programs, in order of name.
-fn built() -> Result<Vec<(String, PathBuf)>> {
-    let output = run::cargo()
+/// Builds the end-to-end tests for a processor and returns their names and programs, in order of name. They are
+/// static, as the tracer is, so that they can be carried to where it is tested.
+pub fn built(arch: Arch) -> Result<Vec<(String, PathBuf)>> {
+    let target = Target::find(arch)?;
+    let output = target
+        .cargo()?
         .args(["test", "-p", "tracer-tests", "--no-run", "--message-format=json-render-diagnostics"])
+        .args(["--target", target.triple()])
         .stderr(Stdio::inherit())
         .output()
         .context("cannot start cargo")?;

@@ -1,12 +1,12 @@
 //! What a committed object must not contain: a way into a panic, or a path of the machine that built it.
 
-use std::path::Path;
-
 use anyhow::{Result, bail};
 use object::{Object, ObjectSection, ObjectSymbol};
 
+use crate::private::{self, Prefix};
+
 /// Refuses an object with a panic path (the verifier would, on somebody's machine) or an absolute path.
-pub fn refuse_defects(bytes: &[u8], private: &[&Path]) -> Result<()> {
+pub fn refuse_defects(bytes: &[u8], private: &[Prefix]) -> Result<()> {
     let file = object::File::parse(bytes)?;
     for symbol in file.symbols() {
         let name = symbol.name().unwrap_or_default();
@@ -14,11 +14,8 @@ pub fn refuse_defects(bytes: &[u8], private: &[&Path]) -> Result<()> {
             bail!("the probes contain a panic path, `{name}`: the kernel would refuse them");
         }
     }
-    for prefix in private {
-        let text = prefix.as_os_str().as_encoded_bytes();
-        if !text.is_empty() && bytes.windows(text.len()).any(|window| window == text) {
-            bail!("the object contains a path of this machine: {}", prefix.display());
-        }
+    if let Some(prefix) = private::find(bytes, private) {
+        bail!("the object contains a path of this machine: {}", prefix.display());
     }
     if let Some(section) = file.section_by_name(".BTF") {
         let data = section.data()?;

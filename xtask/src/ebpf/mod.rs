@@ -9,6 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 use sha2::{Digest, Sha256};
 
+use crate::private;
 use crate::source_hash::{hex, source_hash};
 use toolchain::Toolchain;
 
@@ -91,7 +92,8 @@ fn relative(workspace: &Path, path: &Path) -> String {
 /// Compiles for one architecture and returns the stripped object.
 fn compile(workspace: &Path, tools: &Toolchain, arch: &str) -> Result<Vec<u8>> {
     let target_dir = workspace.join("target/ebpf").join(arch);
-    let private = private_prefixes(workspace, tools)?;
+    let private =
+        private::prefixes(workspace, [(tools.library.clone(), "library"), (tools.sysroot.clone(), "rust")])?;
     let mut flags = vec![
         format!("--cfg=bpf_target_arch=\"{arch}\""),
         "-Cdebuginfo=2".to_owned(),
@@ -99,9 +101,7 @@ fn compile(workspace: &Path, tools: &Toolchain, arch: &str) -> Result<Vec<u8>> {
         // BTF for the kernel: names of maps and functions, and source lines in the verifier's log.
         "-Clink-arg=--btf".to_owned(),
     ];
-    for (prefix, name) in &private {
-        flags.push(format!("--remap-path-prefix={}={name}", prefix.display()));
-    }
+    flags.extend(private::remap(&private));
     let status = Command::new("cargo")
         .args(["build", "--release", "--locked", "--quiet", "-Zbuild-std=core", "--target", TARGET])
         .arg("--manifest-path")
@@ -130,26 +130,6 @@ fn compile(workspace: &Path, tools: &Toolchain, arch: &str) -> Result<Vec<u8>> {
         bail!("stripping {} failed", built.display());
     }
     let bytes = std::fs::read(&stripped)?;
-    let private: Vec<&Path> = private.iter().map(|(prefix, _)| prefix.as_path()).collect();
     inspect::refuse_defects(&bytes, &private)?;
     Ok(bytes)
-}
-
-/// Paths of this machine that must not get into an object, and what stands for them.
-fn private_prefixes(workspace: &Path, tools: &Toolchain) -> Result<Vec<(PathBuf, &'static str)>> {
-    let home = std::env::var_os("HOME").map(PathBuf::from).context("HOME is not set")?;
-    let cargo_home = std::env::var_os("CARGO_HOME").map_or_else(|| home.join(".cargo"), PathBuf::from);
-    let sources = cargo_home.join("registry/src");
-    let mut prefixes = vec![
-        (workspace.to_owned(), "tracer"),
-        (cargo_home, "cargo"),
-        (tools.library.clone(), "library"),
-        (tools.sysroot.clone(), "rust"),
-    ];
-    // The registry's directory is named after its host and cargo's version; of several prefixes that fit, rustc takes
-    // the last.
-    if let Ok(registries) = std::fs::read_dir(&sources) {
-        prefixes.extend(registries.flatten().map(|registry| (registry.path(), "crates")));
-    }
-    Ok(prefixes)
 }

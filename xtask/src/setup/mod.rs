@@ -32,6 +32,11 @@ pub fn probes() -> Result<()> {
     debian::install(&[needs::PROBES])
 }
 
+/// What links programs for 64-bit ARM.
+pub fn cross() -> Result<()> {
+    debian::install(&[needs::CROSS])
+}
+
 /// Names of the packages that building the probes needs, for people on other systems.
 pub fn probe_packages() -> Vec<&'static str> {
     needs::PROBES.iter().map(|need| need.package).collect()

@@ -51,6 +51,9 @@ pub const TOOLS: &[Need] = &[
     command("curl", "curl"),
     command("ip", "iproute2"),
     command("setpriv", "util-linux"),
+    command("unshare", "util-linux"),
+    // A whole userland in one static program.
+    command("busybox", "busybox-static"),
 ];
 
 /// Python itself, and what makes environments for PyPI packages.
@@ -76,6 +79,12 @@ pub const PROBES: &[Need] = &[
     Need { sign: Sign::File("/usr/lib/llvm-22/bin", "llvm-strip", ""), package: "llvm-22" },
     Need { sign: Sign::File("/usr/lib/llvm-22/include", "llvm", ""), package: "llvm-22-dev" },
     Need { sign: Sign::File("/usr/include", "zstd", ".h"), package: "libzstd-dev" },
+];
+
+/// What links programs for 64-bit ARM on another processor.
+pub const CROSS: &[Need] = &[
+    command("aarch64-linux-gnu-gcc", "gcc-aarch64-linux-gnu"),
+    Need { sign: Sign::File("/usr/aarch64-linux-gnu/lib", "libc", ".a"), package: "libc6-dev-arm64-cross" },
 ];
 
 /// What the benchmarks compare with.
