@@ -3,6 +3,7 @@
 mod bench;
 mod demo;
 mod ebpf;
+mod kernels;
 mod run;
 mod setup;
 mod source_hash;
@@ -33,21 +34,25 @@ enum Command {
     CheckEbpf,
     /// Set up, build, and run all tests: unit, integration, end to end (as root, through sudo)
     Test(test::Options),
+    /// Try the tracer on every kernel that production runs, in emulated guests
+    Kernels(kernels::Options),
     /// Set up, start a real chain of services, trace it, print the waterfall, leave traces.json here
     Demo(demo::Options),
 }
 
 fn main() -> ExitCode {
-    let result: Result<()> = match Cli::parse().command {
-        Command::Setup => setup::everything(),
-        Command::Bench(options) => bench::run(&options),
-        Command::BuildEbpf => ebpf::build(&run::workspace()),
-        Command::CheckEbpf => ebpf::check(&run::workspace()),
-        Command::Test(options) => test::run(&options),
-        Command::Demo(options) => demo::run(&options),
+    let done = |()| ExitCode::SUCCESS;
+    let result: Result<ExitCode> = match Cli::parse().command {
+        Command::Setup => setup::everything().map(done),
+        Command::Bench(options) => bench::run(&options).map(done),
+        Command::BuildEbpf => ebpf::build(&run::workspace()).map(done),
+        Command::CheckEbpf => ebpf::check(&run::workspace()).map(done),
+        Command::Test(options) => test::run(&options).map(done),
+        Command::Kernels(options) => kernels::run(&options),
+        Command::Demo(options) => demo::run(&options).map(done),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE
