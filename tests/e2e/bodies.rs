@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use tracer_tests::client::Connection;
 use tracer_tests::load;
+use tracer_tests::pace;
 use tracer_tests::process::{self, Spec};
 use tracer_tests::scenario::{self, the_span};
 use tracer_tests::services::gunicorn::{self, Worker};
-use tracer_tests::services::{Options, golang, nginx, odd};
+use tracer_tests::services::{Options, Service, golang, nginx, odd};
 use tracer_tests::span::Kind;
 use tracer_tests::suite::{self, Need, test};
 use tracer_tests::tracer::Tracer;
@@ -21,7 +22,6 @@ const NEEDS: &[Need] = &[
     Need::Command("gunicorn"),
     Need::Command("hey"),
     Need::Command("curl"),
-    Need::Go,
 ];
 
 fn main() -> ExitCode {
@@ -32,7 +32,13 @@ fn main() -> ExitCode {
             test("chunked", chunked),
             test("ended_by_the_close", ended_by_the_close),
             test("connection_close_per_request", connection_close_per_request),
-            test("upload_after_100_continue", upload_after_100_continue),
+            test("upload_after_100_continue_gunicorn", || {
+                upload_after_100_continue(&gunicorn::start(Worker::Threads, &Options::default())?)
+            }),
+            test("upload_after_100_continue_go", || {
+                upload_after_100_continue(&golang::start(&Options::default())?)
+            })
+            .needing(&[Need::Go]),
             test("big_file_by_sendfile_read_slowly", big_file_by_sendfile_read_slowly),
         ],
     )
@@ -114,16 +120,16 @@ fn ended_by_the_close() -> Result<String> {
     Ok(String::new())
 }
 
-/// One connection per request, 2000 times: the real status each time, and both sides joined.
+/// One connection per request, many times: the real status each time, and both sides joined.
 fn connection_close_per_request() -> Result<String> {
-    const REQUESTS: u32 = 2000;
+    let requests = pace::count(2000);
     let nginx = nginx::start(&Options::default())?;
     let tracer = Tracer::record(&["--port", &nginx.port().to_string()])?;
-    load::hey(&nginx.url("/item/closing"), REQUESTS, 8, false)?;
+    load::hey(&nginx.url("/item/closing"), requests, 8, false)?;
     let recording = tracer.stop()?;
     recording.check_nothing_lost()?;
     let joined = scenario::check_joined(&recording.trace, "/item/closing")?;
-    ensure!(joined == REQUESTS as usize, "{joined} server spans for {REQUESTS} requests");
+    ensure!(joined == requests as usize, "{joined} server spans for {requests} requests");
     for span in recording.trace.servers("/item/closing") {
         ensure!(span.status() == Some(200), "{:?}", span.tags);
     }
@@ -132,24 +138,21 @@ fn connection_close_per_request() -> Result<String> {
 
 /// curl sends a head with `Expect: 100-continue`, gets an interim response, sends the body, gets the final one: one
 /// span, with the final status.
-fn upload_after_100_continue() -> Result<String> {
-    let gunicorn = gunicorn::start(Worker::Threads, &Options::default())?;
-    let go = golang::start(&Options::default())?;
-    for (name, service) in [("gunicorn", gunicorn), ("go", go)] {
-        let body = service.directory().join("upload");
-        std::fs::write(&body, vec![b'x'; 3 << 20])?;
-        let tracer = Tracer::record(&["--port", &service.port().to_string()])?;
-        let said = process::run(
-            &Spec::new("curl")?
-                .args(["-sS", "-X", "POST", "-H", "Expect: 100-continue", "--expect100-timeout", "5"])
-                .args(["--data-binary", &format!("@{}", body.display()), &service.url("/upload/1")]),
-        )?;
-        ensure!(said.trim() == (3 << 20).to_string(), "{name} received {said} bytes");
-        let recording = tracer.stop()?;
-        let span = the_span(&recording.trace, Kind::Server, "/upload/1")?;
-        ensure!((span.method(), span.status()) == ("POST", Some(200)), "{name}: {:?}", span.tags);
-        scenario::check_joined(&recording.trace, "/upload/1")?;
-    }
+fn upload_after_100_continue(service: &Service) -> Result<String> {
+    let body = service.directory().join("upload");
+    std::fs::write(&body, vec![b'x'; 3 << 20])?;
+    let tracer = Tracer::record(&["--port", &service.port().to_string()])?;
+    let said = process::run(
+        &Spec::new("curl")?
+            .args(["-sS", "-X", "POST", "-H", "Expect: 100-continue"])
+            .args(["--expect100-timeout", &pace::limit(Duration::from_secs(5)).as_secs().to_string()])
+            .args(["--data-binary", &format!("@{}", body.display()), &service.url("/upload/1")]),
+    )?;
+    ensure!(said.trim() == (3 << 20).to_string(), "received {said} bytes");
+    let recording = tracer.stop()?;
+    let span = the_span(&recording.trace, Kind::Server, "/upload/1")?;
+    ensure!((span.method(), span.status()) == ("POST", Some(200)), "{:?}", span.tags);
+    scenario::check_joined(&recording.trace, "/upload/1")?;
     Ok(String::new())
 }
 

@@ -17,11 +17,11 @@ use tracer_tests::services::{Options, Service, apache, golang, gunicorn, java, n
 use tracer_tests::suite::{self, Need, test};
 use tracer_tests::truth::Links;
 
-const NEEDS: &[Need] = &[
-    Need::Tracer,
-    Need::Command("nginx"),
-    Need::Command("wrk"),
-    Need::Command("gunicorn"),
+const NEEDS: &[Need] =
+    &[Need::Tracer, Need::Command("nginx"), Need::Command("wrk"), Need::Command("gunicorn")];
+
+/// The backend of most chains, and the fronts of some.
+const OTHERS: &[Need] = &[
     Need::Command("node"),
     Need::Command("javac"),
     Need::Command("apache2"),
@@ -66,13 +66,25 @@ fn main() -> ExitCode {
     for front in FRONTS {
         let Front { name, start, links, ending } = front;
         for connections in CONNECTIONS {
-            tests.push(test(format!("{name}_{connections}"), move || {
-                let backend = node::start(&Options::named("backend"))?;
-                let front = start(&Options::named("front").calling(&backend))?;
-                let load = Wrk { ending, ..Wrk::new(front.port(), "/front?truth=", connections) };
-                scenario::each_call_has_its_parent(&front, &load, links)
-            }));
+            tests.push(
+                test(format!("{name}_{connections}"), move || {
+                    let backend = node::start(&Options::named("backend"))?;
+                    let front = start(&Options::named("front").calling(&backend))?;
+                    let load = Wrk { ending, ..Wrk::new(front.port(), "/front?truth=", connections) };
+                    scenario::each_call_has_its_parent(&front, &load, links)
+                })
+                .needing(OTHERS),
+            );
         }
     }
+    tests.push(test("gunicorn_sync_before_gunicorn", gunicorn_before_gunicorn));
     suite::run(NEEDS, tests)
+}
+
+/// A chain of services that every distribution has: for machines without Node.
+fn gunicorn_before_gunicorn() -> Result<String> {
+    let backend = gunicorn::start(Worker::Threads, &Options::named("backend"))?;
+    let front = gunicorn::start(Worker::Sync, &Options::named("front").calling(&backend))?;
+    let load = Wrk { ending: Ending::Abrupt, ..Wrk::new(front.port(), "/front?truth=", 1) };
+    scenario::each_call_has_its_parent(&front, &load, Links::All)
 }

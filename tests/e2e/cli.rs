@@ -7,6 +7,7 @@ use anyhow::{Result, ensure};
 use tracer_tests::bpf;
 use tracer_tests::client::Connection;
 use tracer_tests::load::Wrk;
+use tracer_tests::pace;
 use tracer_tests::process::{self, Spec};
 use tracer_tests::scratch::Scratch;
 use tracer_tests::services::{Options, nginx};
@@ -117,10 +118,10 @@ fn disk_full() -> Result<String> {
     let disk = SmallDisk::new()?;
     let output = disk.0.join("traces.json");
     let mut tracer = Tracer::start(&["--port", &nginx.port().to_string()], Scratch::new()?, output.clone())?;
-    tracer.wait_for("tracing ", Duration::from_secs(20))?;
+    tracer.wait_for("tracing ", pace::limit(Duration::from_secs(20)))?;
     Wrk::new(nginx.port(), "/item/", 8).run()?;
     tracer.signal(libc::SIGINT)?;
-    let end = tracer.end(Duration::from_secs(60))?;
+    let end = tracer.end(pace::limit(Duration::from_secs(60)))?;
     ensure!(!end.said.contains("panicked"), "it panicked:\n{}", end.said);
     let said = end.said.to_lowercase();
     ensure!(said.contains("space") || said.contains("full"), "it does not say so:\n{}", end.said);
@@ -142,8 +143,12 @@ fn ends_cleanly(signal: i32) -> Result<String> {
     let line = recording.said.lines().find(|line| line.contains("detached in "));
     let line = line.map(str::trim).unwrap_or_default().to_owned();
     ensure!(!line.is_empty(), "it does not say how long detaching took:\n{}", recording.said);
-    ensure!(recording.stopping < Duration::from_secs(3), "stopping took {:?}", recording.stopping);
-    bpf::wait_until_gone(&before, Duration::from_secs(2))?;
+    ensure!(
+        recording.stopping < pace::limit(Duration::from_secs(3)),
+        "stopping took {:?}",
+        recording.stopping
+    );
+    bpf::wait_until_gone(&before, pace::limit(Duration::from_secs(2)))?;
     Ok(line)
 }
 
@@ -155,8 +160,8 @@ fn kill_9_leaves_nothing() -> Result<String> {
     ensure!(loaded > 0, "no BPF program is loaded while tracing");
     Connection::open(nginx.port())?.fetch("/item/1")?;
     tracer.signal(libc::SIGKILL)?;
-    tracer.end(Duration::from_secs(5))?;
-    bpf::wait_until_gone(&before, Duration::from_secs(5))?;
+    tracer.end(pace::limit(Duration::from_secs(5)))?;
+    bpf::wait_until_gone(&before, pace::limit(Duration::from_secs(5)))?;
     // The service did not notice.
     Connection::open(nginx.port())?.fetch("/item/2")?;
     Ok(format!("{loaded} programs were loaded, none is left"))

@@ -12,13 +12,15 @@ use tracer_tests::scenario::{self, CONNECTIONS};
 use tracer_tests::services::{Options, nginx, node};
 use tracer_tests::suite::{self, Need, test};
 
-const NEEDS: &[Need] = &[Need::Tracer, Need::Command("nginx"), Need::Command("wrk"), Need::Command("node")];
+const NEEDS: &[Need] = &[Need::Tracer, Need::Command("nginx"), Need::Command("wrk")];
+/// The proxy's backend.
+const NODE: &[Need] = &[Need::Command("node")];
 
 fn main() -> ExitCode {
     let mut tests = Vec::new();
     for connections in CONNECTIONS {
         tests.push(test(format!("static_{connections}"), move || files(connections)));
-        tests.push(test(format!("proxy_{connections}"), move || proxy(connections)));
+        tests.push(test(format!("proxy_{connections}"), move || proxy(connections)).needing(NODE));
     }
     suite::run(NEEDS, tests)
 }

@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use crate::pace;
+
 /// The unit in which a server logs durations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unit {
@@ -75,7 +77,7 @@ pub fn read(path: &Path, unit: Unit, prefix: &str) -> Result<Vec<Line>> {
 
 /// As [`read`], but waits until there are at least `count` lines: some servers log after the client has its answer.
 pub fn read_at_least(path: &Path, unit: Unit, prefix: &str, count: usize) -> Result<Vec<Line>> {
-    let deadline = Instant::now() + Duration::from_secs(5);
+    let deadline = Instant::now() + pace::limit(Duration::from_secs(5));
     loop {
         let lines = read(path, unit, prefix)?;
         if lines.len() >= count {

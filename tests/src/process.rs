@@ -12,6 +12,8 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use crate::pace;
+
 /// How long a process may take to end after a polite signal.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -210,7 +212,7 @@ impl Process {
         if matches!(self.child.try_wait(), Ok(None)) {
             // It may end by itself between the question and the signal: nothing to report then.
             let _gone = self.signal(self.stop_signal);
-            let _late = self.wait(PATIENCE);
+            let _late = self.wait(pace::limit(PATIENCE));
         }
         let _gone = kill(-self.child.id().cast_signed(), libc::SIGKILL);
         let _reaped = self.child.wait();

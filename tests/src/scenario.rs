@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::compare::{self, CutOff, Durations};
 use crate::load::{Ending, Wrk};
+use crate::pace;
 use crate::services::Service;
 use crate::span::{Kind, Span, Trace};
 use crate::tracer::Tracer;
@@ -32,7 +33,7 @@ pub fn each_request_is_one_span(service: &Service, load: &Wrk, durations: &Durat
     recording.check_nothing_lost()?;
 
     let cut_off = (load.ending == Ending::Abrupt).then(|| CutOff {
-        after_ns: outcome.ended_ns.saturating_sub(CLOSING.as_nanos() as u64),
+        after_ns: outcome.ended_ns.saturating_sub(pace::limit(CLOSING).as_nanos() as u64),
         at_most: load.connections as usize,
     });
     let spans = recording.trace.servers("/");
@@ -109,12 +110,12 @@ pub fn list(trace: &Trace) -> String {
 
 /// Reads a growing list until it has stood still for a moment: servers finish what they had accepted, and log late.
 fn settled<T>(read: impl Fn() -> Result<Vec<T>>) -> Result<Vec<T>> {
-    const STILL: Duration = Duration::from_millis(200);
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let still = pace::limit(Duration::from_millis(200));
+    let deadline = Instant::now() + pace::limit(Duration::from_secs(20));
     let mut list = read()?;
     let mut since = Instant::now();
-    while since.elapsed() < STILL {
-        ensure!(Instant::now() < deadline, "a log still grows 20 s after the load");
+    while since.elapsed() < still {
+        ensure!(Instant::now() < deadline, "a log still grows long after the load");
         thread::sleep(Duration::from_millis(20));
         let now = read()?;
         if now.len() != list.len() {

@@ -42,12 +42,20 @@ impl Need {
 /// One test: its name and what it does. What it returns is printed, for the figures it measured.
 pub struct Test {
     name: String,
+    needs: &'static [Need],
     body: Box<dyn FnOnce() -> Result<String> + Send>,
 }
 
 /// Makes a test. The text it returns is printed when it passes.
 pub fn test(name: impl Into<String>, body: impl FnOnce() -> Result<String> + Send + 'static) -> Test {
-    Test { name: name.into(), body: Box::new(body) }
+    Test { name: name.into(), needs: &[], body: Box::new(body) }
+}
+
+impl Test {
+    /// What this test needs besides what its whole file does.
+    pub fn needing(self, needs: &'static [Need]) -> Self {
+        Self { needs, ..self }
+    }
 }
 
 /// Runs the tests that the command line selects (`--help` tells how). Called from `main`.
@@ -64,7 +72,7 @@ pub fn run(needs: &'static [Need], tests: Vec<Test>) -> ExitCode {
 }
 
 fn run_one(needs: &[Need], test: Test) -> Result<Completion, Failed> {
-    if let Err(reason) = can_run(needs) {
+    if let Err(reason) = can_run(needs).and_then(|()| can_run(test.needs)) {
         let required = std::env::var("TRACER_E2E").is_ok_and(|value| value == "required");
         let reason = format!("{reason:#} (`cargo xtask test` does the set-up and runs this as root)");
         return if required { Err(reason.into()) } else { Ok(Completion::ignored_with(reason)) };

@@ -4,6 +4,7 @@ mod bench;
 mod demo;
 mod dist;
 mod ebpf;
+mod kernels;
 mod private;
 mod run;
 mod setup;
@@ -39,23 +40,27 @@ enum Command {
     CheckAarch64,
     /// Set up, build, and run all tests: unit, integration, end to end (as root, through sudo)
     Test(test::Options),
+    /// Try the tracer on every kernel that production runs, in emulated guests
+    Kernels(kernels::Options),
     /// Set up, start a real chain of services, trace it, print the waterfall, leave traces.json here
     Demo(demo::Options),
 }
 
 fn main() -> ExitCode {
-    let result: Result<()> = match Cli::parse().command {
-        Command::Setup => setup::everything(),
-        Command::Bench(options) => bench::run(&options),
-        Command::BuildEbpf => ebpf::build(&run::workspace()),
-        Command::CheckEbpf => ebpf::check(&run::workspace()),
-        Command::Dist(options) => dist::run(&options),
-        Command::CheckAarch64 => dist::check(dist::target::Arch::Aarch64),
-        Command::Test(options) => test::run(&options),
-        Command::Demo(options) => demo::run(&options),
+    let done = |()| ExitCode::SUCCESS;
+    let result: Result<ExitCode> = match Cli::parse().command {
+        Command::Setup => setup::everything().map(done),
+        Command::Bench(options) => bench::run(&options).map(done),
+        Command::BuildEbpf => ebpf::build(&run::workspace()).map(done),
+        Command::CheckEbpf => ebpf::check(&run::workspace()).map(done),
+        Command::Dist(options) => dist::run(&options).map(done),
+        Command::CheckAarch64 => dist::check(dist::target::Arch::Aarch64).map(done),
+        Command::Test(options) => test::run(&options).map(done),
+        Command::Kernels(options) => kernels::run(&options),
+        Command::Demo(options) => demo::run(&options).map(done),
     };
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE

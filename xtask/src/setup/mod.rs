@@ -46,3 +46,8 @@ pub fn probe_packages() -> Vec<&'static str> {
 pub fn bench() -> Result<()> {
     debian::install(&[needs::BENCH])
 }
+
+/// What emulated guests with other kernels need.
+pub fn kernels() -> Result<()> {
+    debian::install(&[needs::KERNELS])
+}

@@ -97,3 +97,16 @@ pub const BENCH: &[Need] = &[
     command("tcpdump", "tcpdump"),
     command("bpftrace", "bpftrace"),
 ];
+
+/// What boots other kernels: the emulator, and what makes a root image and takes kernel packages apart.
+pub const KERNELS: &[Need] = &[
+    command("qemu-system-x86_64", "qemu-system-x86"),
+    command("mmdebstrap", "mmdebstrap"),
+    command("mke2fs", "e2fsprogs"),
+    command("depmod", "kmod"),
+    command("xz", "xz-utils"),
+    Need {
+        sign: Sign::File("/usr/share/keyrings", "debian-archive-keyring", ".gpg"),
+        package: "debian-archive-keyring",
+    },
+];

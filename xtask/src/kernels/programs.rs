@@ -1,0 +1,85 @@
+//! The programs that go into guests. All are linked statically: a guest's userland is older than the machine that
+//! builds them, or has no C library at all.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use object::read::elf::{ElfFile64, FileHeader, ProgramHeader};
+use tracer_tests::paths;
+
+use super::apt::{self, Apt};
+use crate::run;
+
+/// The only architecture that guests have.
+const TARGET: &str = "x86_64-unknown-linux-gnu";
+const FLAGS: &str = "-C target-feature=+crt-static -C strip=symbols";
+
+/// A cargo run that links statically.
+fn cargo() -> Command {
+    let mut cargo = run::cargo();
+    cargo.env("RUSTFLAGS", FLAGS);
+    cargo
+}
+
+/// Builds the guest's first process.
+pub fn init() -> Result<PathBuf> {
+    build("tracer-guest", "guest-init")
+}
+
+/// The tracer: the one given, else built.
+pub fn tracer(given: Option<&Path>) -> Result<PathBuf> {
+    match given {
+        Some(path) => {
+            check_static(path)?;
+            Ok(path.to_owned())
+        }
+        None => build("tracer-userspace", "tracer"),
+    }
+}
+
+fn build(package: &str, program: &str) -> Result<PathBuf> {
+    run::say(&format!("building {program}, linked statically"));
+    run::check(cargo().args(["build", "--release", "-p", package, "--target", TARGET]))?;
+    let path = paths::target_dir()?.join(TARGET).join("release").join(program);
+    check_static(&path)?;
+    Ok(path)
+}
+
+/// Debian's static busybox, unpacked below `directory`; nothing is installed.
+pub fn busybox(directory: &Path) -> Result<PathBuf> {
+    let place = directory.join("busybox");
+    // Debian 13 has no /bin beside /usr/bin.
+    let find = || {
+        ["bin/busybox", "usr/bin/busybox"]
+            .map(|name| place.join(name))
+            .into_iter()
+            .find(|path| path.is_file())
+    };
+    if let Some(path) = find() {
+        return Ok(path);
+    }
+    let apt = Apt::open(&directory.join("apt"), false)?;
+    std::fs::create_dir_all(&place).with_context(|| format!("cannot make {}", place.display()))?;
+    let files = apt.download(&["busybox-static".to_owned()], &place)?;
+    apt::unpack(&files, &place)?;
+    let path = find().context("the package busybox-static has no busybox")?;
+    check_static(&path)?;
+    Ok(path)
+}
+
+/// Fails if a program wants a loader of its own: in a guest there may be none.
+fn check_static(path: &Path) -> Result<()> {
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let file = ElfFile64::<object::Endianness>::parse(&*bytes)
+        .with_context(|| format!("{} is no 64-bit ELF program", path.display()))?;
+    let endian = file.endian();
+    let headers = file.elf_header().program_headers(endian, &*bytes).context("no program headers")?;
+    let loader = headers.iter().any(|header| header.p_type(endian) == object::elf::PT_INTERP);
+    ensure!(
+        !loader,
+        "{} is not linked statically: it asks for a loader, which a guest may not have",
+        path.display()
+    );
+    Ok(())
+}
