@@ -132,7 +132,17 @@ pub struct ShowArgs {
 
 /// Options of `doctor`.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  tracer doctor                 for people
+  tracer doctor --json          for programs")]
 pub struct DoctorArgs {
+    /// Print the findings as one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Use this way of seeing socket calls and no other
+    #[arg(long, value_name = "WAY")]
+    pub provider: Option<ProviderArg>,
     /// Kernel type information to check instead of the kernel's own
     #[arg(long, value_name = "FILE")]
     pub btf: Option<PathBuf>,
