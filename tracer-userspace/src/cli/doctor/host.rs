@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::capture::facts::{Btf, ByteLimit, Capability, CgroupVersion, Fact, HostFacts, Lockdown};
+use crate::capture::facts::{BpfCall, Btf, ByteLimit, Capability, CgroupVersion, Fact, HostFacts, Lockdown};
 
 /// The facts. What could not be learnt is null, and `unknown` has the reason under the same name.
 #[derive(Debug, Default, Serialize)]
@@ -47,6 +47,12 @@ pub struct HostReport {
     pub cpus_online: Option<u32>,
     /// Whether tracefs is mounted somewhere.
     pub tracefs: Option<bool>,
+    /// Other users' processes are hidden in `/proc`.
+    pub hidepid: Option<bool>,
+    /// bpf(2): `answered`, `refused` or `absent`.
+    pub bpf_call: Option<&'static str>,
+    /// The tracer runs under a seccomp filter.
+    pub seccomp: Option<bool>,
     /// `v1`, `v2` or `hybrid`.
     pub cgroups: Option<&'static str>,
     /// Reasons for what is null, by name.
@@ -103,6 +109,13 @@ impl HostReport {
             cpus_possible: known(unknown, "cpus_possible", &facts.cpus_possible),
             cpus_online: known(unknown, "cpus_online", &facts.cpus_online),
             tracefs: known(unknown, "tracefs", &facts.tracefs).map(|at| at.is_some()),
+            hidepid: known(unknown, "hidepid", &facts.hidepid),
+            bpf_call: known(unknown, "bpf_call", &facts.bpf_call).map(|answer| match answer {
+                BpfCall::Answered => "answered",
+                BpfCall::Refused => "refused",
+                BpfCall::Absent => "absent",
+            }),
+            seccomp: known(unknown, "seccomp", &facts.seccomp),
             cgroups: known(unknown, "cgroups", &facts.cgroups).map(|version| match version {
                 CgroupVersion::V1 => "v1",
                 CgroupVersion::V2 => "v2",

@@ -73,6 +73,9 @@ impl Text {
         self.fact(host, ("process ids", "initial_pid_ns"), host.initial_pid_ns.as_ref(), |initial| {
             if *initial { "the host's own" } else { "of a container: the kernel reports others" }.to_owned()
         });
+        self.fact(host, ("others' processes", "hidepid"), host.hidepid.as_ref(), |hidden| {
+            if *hidden { "hidden in /proc (hidepid)" } else { "listed in /proc" }.to_owned()
+        });
         self.fact(host, ("control groups", "cgroups"), host.cgroups.as_ref(), |version| match *version {
             "v1" => "version 1".to_owned(),
             "v2" => "version 2".to_owned(),
