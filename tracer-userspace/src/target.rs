@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
-use crate::service::ProcessFacts;
+use crate::service::{ProcessFacts, cgroup};
 
 /// A choice as the user wrote it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -161,7 +161,17 @@ impl TargetSpec {
             || facts.exe_base().is_some_and(|base| self.exe_names.is_match(base))
             || self.comm_matches(facts)
             || self.container_matches(facts)
-            || facts.unit.as_ref().is_some_and(|unit| self.units.contains(unit))
+            || self.unit_matches(facts)
+    }
+
+    /// The innermost service, or a scope or slice around the process. A container's own units are not the host's.
+    fn unit_matches(&self, facts: &ProcessFacts) -> bool {
+        let around = || facts.cgroups.iter().flat_map(|path| cgroup::groups_around(path));
+        facts.unit.as_ref().is_some_and(|unit| self.units.contains(unit))
+            || self
+                .units
+                .iter()
+                .any(|unit| !unit.ends_with(".service") && around().any(|group| group == *unit))
     }
 
     /// The kernel cuts command names to 15 bytes; the whole name is tried where it can be known.
@@ -258,6 +268,7 @@ mod tests {
             comm: "shop".into(),
             args: strings(&["/opt/shop/current/shop"]),
             listening: vec![8080, 9090],
+            cgroups: strings(&["/shop.slice/shop-web\\x2dfront.slice/shop.service"]),
             unit: Some("shop.service".into()),
             container: Some(Container {
                 id: "abcdef".repeat(10) + "0123",
@@ -299,6 +310,10 @@ mod tests {
             (TargetOptions { units: strings(&["shop"]), ..none() }, true, true),
             (TargetOptions { units: strings(&["shop.service"]), ..none() }, true, true),
             (TargetOptions { units: strings(&["sho"]), ..none() }, false, true),
+            (TargetOptions { units: strings(&["shop.slice"]), ..none() }, true, true),
+            (TargetOptions { units: strings(&["shop-web-front.slice"]), ..none() }, true, true),
+            (TargetOptions { units: strings(&["web.slice"]), ..none() }, false, true),
+            (TargetOptions { units: strings(&["shop.scope"]), ..none() }, false, true),
         ] {
             let spec = spec(options.clone());
             assert_eq!(spec.matches(&process()), chosen, "{options:?}");

@@ -80,53 +80,63 @@ pub enum Btf {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Capabilities(pub u64);
 
-/// A capability that matters here: its bit (include/uapi/linux/capability.h) and what the tracer needs it for.
+/// A capability that matters here: its bit (include/uapi/linux/capability.h) and what is lost without it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capability {
     /// The kernel's name.
     pub name: &'static str,
     /// The bit.
     pub bit: u32,
-    /// What fails without it.
-    pub needed_for: &'static str,
+    /// What is lost without it.
+    pub lost: &'static str,
 }
 
 impl Capability {
-    /// Reading other users' files in `/proc`.
-    pub const DAC_READ_SEARCH: Self =
-        Self { name: "CAP_DAC_READ_SEARCH", bit: 2, needed_for: "listing other users' open sockets" };
-    /// Not needed for the probes that are used; shown, because network tools are expected to have it.
-    pub const NET_ADMIN: Self =
-        Self { name: "CAP_NET_ADMIN", bit: 12, needed_for: "details of other users' sockets" };
-    /// Reading `/proc/PID/exe`, `environ`, `fd` of other users.
+    /// Reading files that belong to other users. `/proc/PID/environ` needs [`Capability::SYS_PTRACE`] besides
+    /// (before Linux 6.13 or so; since then [`Capability::PERFMON`] will do).
+    pub const DAC_READ_SEARCH: Self = Self {
+        name: "CAP_DAC_READ_SEARCH",
+        bit: 2,
+        lost: "the environment of other users' processes and the files of container runtimes: services lose the names \
+               that OTEL_SERVICE_NAME, a pod or a container gives them, and several may share one name",
+    };
+    /// Looking into other users' processes (`PTRACE_MODE_READ`): `/proc/PID/exe`, `ns/net`, and with hidepid anything.
     pub const SYS_PTRACE: Self = Self {
         name: "CAP_SYS_PTRACE",
         bit: 19,
-        needed_for: "naming other users' processes and finding their sockets",
+        lost: "the executables and network namespaces of other users' processes: --exe does not find them, their names \
+               rest on their command lines, and calls that a thread's order alone would explain get no parent, because \
+               Go programs cannot be told from others",
     };
-    /// All of the below on old kernels, and still instead of them on new ones.
-    pub const SYS_ADMIN: Self = Self { name: "CAP_SYS_ADMIN", bit: 21, needed_for: "loading probes" };
+    /// All that [`Capability::BPF`] and [`Capability::PERFMON`] allow, and more.
+    pub const SYS_ADMIN: Self = Self {
+        name: "CAP_SYS_ADMIN",
+        bit: 21,
+        lost: "nothing, except where kernel.perf_event_paranoid is 3 or more (Debian): kprobes",
+    };
     /// Raising the limit of locked memory.
     pub const SYS_RESOURCE: Self = Self {
         name: "CAP_SYS_RESOURCE",
         bit: 24,
-        needed_for: "memory for the probes' tables before Linux 5.11",
+        lost: "before Linux 5.11 the memory for the probes' tables, unless `ulimit -l` allows it",
     };
     /// Reading kernel memory and attaching to tracepoints (Linux 5.8).
-    pub const PERFMON: Self = Self { name: "CAP_PERFMON", bit: 38, needed_for: "attaching probes" };
+    pub const PERFMON: Self = Self { name: "CAP_PERFMON", bit: 38, lost: "everything" };
     /// Loading programs and making maps (Linux 5.8).
-    pub const BPF: Self = Self { name: "CAP_BPF", bit: 39, needed_for: "loading probes" };
+    pub const BPF: Self = Self { name: "CAP_BPF", bit: 39, lost: "everything" };
 
     /// All of these.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 6] = [
         Self::BPF,
         Self::PERFMON,
-        Self::SYS_ADMIN,
         Self::SYS_PTRACE,
         Self::DAC_READ_SEARCH,
+        Self::SYS_ADMIN,
         Self::SYS_RESOURCE,
-        Self::NET_ADMIN,
     ];
+
+    /// With these, and no other right, traces are complete on Linux 5.11 and later.
+    pub const MINIMUM: [Self; 4] = [Self::BPF, Self::PERFMON, Self::SYS_PTRACE, Self::DAC_READ_SEARCH];
 }
 
 impl Capabilities {
@@ -143,6 +153,17 @@ pub enum ByteLimit {
     Unlimited,
     /// So many.
     Bytes(u64),
+}
+
+/// What the kernel answers to bpf(2), asked for something that does not exist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BpfCall {
+    /// The call reaches the kernel's code.
+    Answered,
+    /// It does not exist: a kernel without CONFIG_BPF_SYSCALL, or a filter that says so.
+    Absent,
+    /// It is refused, for lack of rights or by a filter.
+    Refused,
 }
 
 /// Which control groups are mounted.
@@ -195,6 +216,12 @@ pub struct HostFacts {
     pub cpus_online: Fact<u32>,
     /// Where tracefs is mounted.
     pub tracefs: Fact<Option<PathBuf>>,
+    /// Other users' processes are hidden from those who may not look into them (`hidepid`, proc(5)).
+    pub hidepid: Fact<bool>,
+    /// Whether bpf(2) can be called at all.
+    pub bpf_call: Fact<BpfCall>,
+    /// The tracer runs under a seccomp filter (seccomp(2)).
+    pub seccomp: Fact<bool>,
     /// Control groups.
     pub cgroups: Fact<CgroupVersion>,
 }

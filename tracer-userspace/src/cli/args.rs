@@ -149,8 +149,15 @@ pub struct ShowArgs {
 
 /// Options of `doctor`.
 #[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  tracer doctor                 for people
+  tracer doctor --json          for programs")]
 pub struct DoctorArgs {
-    /// Try this way of seeing socket calls and no other
+    /// Print the findings as one JSON object
+    #[arg(long)]
+    pub json: bool,
+    /// Use this way of seeing socket calls and no other
     #[arg(long, value_name = "WAY")]
     pub provider: Option<ProviderArg>,
     /// Kernel type information to check instead of the kernel's own

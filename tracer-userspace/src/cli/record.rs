@@ -30,8 +30,12 @@ use crate::time::ClockAnchor;
 /// Records until told to stop, and says what came of it.
 pub fn run(args: &RecordArgs) -> Result<ExitCode> {
     let host = HostFacts::read(&Roots::default());
-    if let Some(problem) = host.problems().into_iter().find(|problem| problem.severity == Severity::Blocks) {
-        bail!("{problem}");
+    // What blocks comes first.
+    for problem in host.problems() {
+        match problem.severity {
+            Severity::Blocks => bail!("{problem}"),
+            Severity::Limits => eprintln!("tracer: {problem}"),
+        }
     }
     let proc = ProcFs::default();
     let spec = target_spec(args)?;
@@ -53,8 +57,7 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode> {
         eprintln!("tracer: this kernel does not show {what}; that will be missing");
     }
     let provider = probes.provider;
-    let pids: Vec<u32> = processes.iter().map(|facts| facts.pid).collect();
-    let before = Before::read(&ProcFs::default(), &pids);
+    let before = Before::read(&ProcFs::default(), &processes);
     let pipeline = Pipeline::new(clock_anchor());
     let whom = whom(&selection, args);
     let mut recorder = Recorder::new(probes, pipeline, people, selection, before, output)

@@ -9,7 +9,7 @@ use crate::capture::drain::kernel_now;
 use crate::capture::procfs::ProcFs;
 use crate::event::{ProcessChange, Stamp};
 use crate::process::{ProcessTable, Window};
-use crate::service::{ProcessFacts, Runtime};
+use crate::service::{Part, ProcessFacts, Reason, Runtime};
 use crate::time::Nanos;
 use crate::trace::Services;
 
@@ -102,9 +102,12 @@ impl People {
     }
 }
 
-/// Go moves its goroutines between threads at will.
+/// Go moves its goroutines between threads at will. A program that nobody could look at may be one: what its threads
+/// seem to say is not believed either.
 fn note_runtime(mn_runtimes: &mut FxHashSet<u32>, facts: &ProcessFacts) {
-    if facts.runtime == Some(Runtime::Go) {
+    let unreadable =
+        |missing: &crate::service::Missing| missing.part == Part::Runtime && missing.reason != Reason::Gone;
+    if facts.runtime == Some(Runtime::Go) || facts.missing.iter().any(unreadable) {
         mn_runtimes.insert(facts.pid);
     } else {
         mn_runtimes.remove(&facts.pid);
@@ -131,5 +134,32 @@ impl Services for People {
 
     fn is_mn_runtime(&self, tgid: u32) -> bool {
         self.mn_runtimes.contains(&tgid)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::Missing;
+
+    #[test]
+    fn a_program_that_could_not_be_looked_at_is_not_believed_to_keep_to_its_threads() {
+        let mut found = FxHashSet::default();
+        let missing = |reason| vec![Missing { part: Part::Runtime, reason }];
+        for (pid, runtime, missing, mn) in [
+            (1, Some(Runtime::Go), Vec::new(), true),
+            (2, Some(Runtime::Other), Vec::new(), false),
+            (3, None, missing(Reason::Denied), true),
+            (4, None, missing(Reason::Gone), false),
+            (5, None, vec![Missing { part: Part::Environ, reason: Reason::Denied }], false),
+        ] {
+            note_runtime(&mut found, &ProcessFacts { pid, runtime, missing, ..ProcessFacts::default() });
+            assert_eq!(found.contains(&pid), mn, "{pid}");
+        }
+        note_runtime(
+            &mut found,
+            &ProcessFacts { pid: 3, runtime: Some(Runtime::Other), ..ProcessFacts::default() },
+        );
+        assert!(!found.contains(&3), "another program took its place");
     }
 }

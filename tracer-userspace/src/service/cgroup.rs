@@ -142,6 +142,15 @@ fn unit_in(components: &[&str]) -> Option<String> {
     (!manager && unit.len() <= 256).then_some(unit)
 }
 
+/// The groups of a path that lie outside of any container, from the outermost, escapes undone.
+pub fn groups_around(path: &str) -> impl Iterator<Item = String> {
+    let components: Vec<&str> = path.split('/').filter(|component| !component.is_empty()).collect();
+    let outermost = (0..components.len())
+        .find(|at| container_in(components.get(..=*at).unwrap_or_default()).is_some())
+        .unwrap_or(components.len());
+    components.into_iter().take(outermost).map(unescape)
+}
+
 /// Undoes systemd's escapes (`\x2d` for `-`; systemd-escape(1)).
 fn unescape(name: &str) -> String {
     let mut out: Vec<u8> = Vec::with_capacity(name.len());

@@ -138,3 +138,58 @@ fn hostile_paths_stay_bounded() {
     assert_eq!(unescape("\\xzz\\x2d"), "\\xzz-");
     assert_eq!(unescape("\\xü"), "\\xü");
 }
+
+/// The whole file, as hosts with only version 1, or with both, have it.
+#[test]
+fn version_1_hosts() {
+    let systemd = |path: &str| {
+        parsed(&format!(
+            "12:pids:{path}\n11:rdma:/\n10:net_cls,net_prio:/\n9:memory:{path}\n8:cpuset:/\n7:hugetlb:/\n\
+             6:freezer:/\n5:perf_event:/\n4:devices:{path}\n3:blkio:/\n2:cpu,cpuacct:/\n1:name=systemd:{path}\n0::{path}"
+        ))
+    };
+    let nginx = systemd("/system.slice/nginx.service");
+    assert_eq!((nginx.unit.as_deref(), nginx.container), (Some("nginx.service"), None));
+    assert_eq!(nginx.paths, ["/system.slice/nginx.service", "/"]);
+
+    // Docker with its own driver, on a host with version 1 alone: no hierarchy of systemd's, no unified one.
+    let docker = |id: &str| {
+        let all = [
+            "pids",
+            "net_cls,net_prio",
+            "memory",
+            "hugetlb",
+            "freezer",
+            "devices",
+            "cpuset",
+            "cpu,cpuacct",
+            "blkio",
+        ];
+        parsed(&all.iter().enumerate().map(|(n, name)| format!("{n}:{name}:{id}\n")).collect::<String>())
+    };
+    let plain = docker("/docker/ID");
+    assert_eq!(
+        plain.container.map(|found| (found.id, found.runtime)),
+        Some((ID.to_owned(), ContainerRuntime::Docker))
+    );
+    assert_eq!((plain.unit, plain.paths.len()), (None, 1));
+    let pod = docker("/kubepods/burstable/pod8d9d8f5e-6c3c-4c1e-9d2c-1f0a0b0c0d0e/ID");
+    assert!(pod.in_pod && pod.container.is_some());
+
+    // With systemd's driver the unit of the container's monitor is not the container's.
+    let scope = systemd("/system.slice/docker-ID.scope");
+    assert_eq!((scope.container.map(|found| found.id), scope.unit), (Some(ID.to_owned()), None));
+
+    // Both versions mounted, and the service only in systemd's own hierarchy.
+    let hybrid =
+        parsed("9:memory:/\n1:name=systemd:/system.slice/system-shop.slice/shop@1.service\n0::/init.scope");
+    assert_eq!(hybrid.unit.as_deref(), Some("shop@1.service"));
+}
+
+#[test]
+fn groups_around_a_process_end_at_its_container() {
+    let around = |path: &str| groups_around(&path.replace("ID", ID)).collect::<Vec<_>>();
+    assert_eq!(around("/a.slice/a-b\\x2dc.slice/x.service"), ["a.slice", "a-b-c.slice", "x.service"]);
+    assert_eq!(around("/machine.slice/libpod-ID.scope/system.slice/x.service"), ["machine.slice"]);
+    assert_eq!(around("/"), [""; 0]);
+}

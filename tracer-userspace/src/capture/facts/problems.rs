@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use super::{Btf, ByteLimit, Capabilities, Capability, HostFacts, KernelVersion, Lockdown};
+use super::{BpfCall, Btf, ByteLimit, Capabilities, Capability, HostFacts, KernelVersion, Lockdown};
 
 /// The oldest kernel that the probes are made for and tested on.
 pub const OLDEST_KERNEL: KernelVersion = KernelVersion(5, 10, 0);
@@ -53,14 +53,16 @@ fn limits(what: impl Into<String>, remedy: impl Into<String>) -> Problem {
 impl HostFacts {
     /// Everything that stands in the way, what blocks first. Empty on a host where all is well.
     pub fn problems(&self) -> Vec<Problem> {
-        let checks: [fn(&HostFacts) -> Option<Problem>; 9] = [
+        let checks: [fn(&HostFacts) -> Option<Problem>; 11] = [
             Self::old_kernel,
             Self::locked_down,
             Self::missing_types,
             Self::foreign_user_ns,
             Self::missing_power,
+            Self::filtered,
             Self::foreign_pid_ns,
             Self::blind_to_processes,
+            Self::blind_to_files,
             Self::little_memory,
             Self::interpreted,
         ];
@@ -92,19 +94,19 @@ impl HostFacts {
     }
 
     fn missing_types(&self) -> Option<Problem> {
-        match self.btf {
-            Ok(Btf::Absent) => Some(blocks(
-                "this kernel has no BTF at /sys/kernel/btf/vmlinux, from which the probes learn where its structures' \
-                 members lie",
-                "use a kernel built with CONFIG_DEBUG_INFO_BTF=y (the distributions' own kernels are, since about 2021), \
-                 or mount /sys if it is not mounted",
-            )),
-            Ok(Btf::Denied) => Some(blocks(
-                "/sys/kernel/btf/vmlinux cannot be read",
-                "run as root, or make the file readable",
-            )),
-            Ok(Btf::Readable { .. }) | Err(_) => None,
-        }
+        let what = match self.btf {
+            Ok(Btf::Absent) => "this kernel gives no type information (there is no /sys/kernel/btf/vmlinux)",
+            Ok(Btf::Denied) => "the kernel's type information, /sys/kernel/btf/vmlinux, cannot be read",
+            Ok(Btf::Readable { .. }) | Err(_) => return None,
+        };
+        Some(limits(
+            format!(
+                "{what}: where its structures' members lie is found by calibration, on connections and tasks of the \
+                 tracer's own, and the provider fexit cannot be used"
+            ),
+            "nothing has to be done; with `--btf FILE`, or a kernel built with CONFIG_DEBUG_INFO_BTF=y, nothing has to be \
+             searched for",
+        ))
     }
 
     fn foreign_user_ns(&self) -> Option<Problem> {
@@ -144,6 +146,31 @@ impl HostFacts {
         })
     }
 
+    /// Something between the tracer and the kernel: only to be told from a lack of rights where there is none.
+    fn filtered(&self) -> Option<Problem> {
+        let what = match self.bpf_call {
+            Ok(BpfCall::Absent) => "the system call bpf does not exist for the tracer",
+            Ok(BpfCall::Refused) if self.has_probe_power() => {
+                "the system call bpf is refused, although the tracer has the right to it"
+            }
+            _ => return None,
+        };
+        let by = match self.seccomp {
+            Ok(true) => {
+                "a seccomp filter is in force, which containers and units with SystemCallFilter= have"
+            }
+            Ok(false) => {
+                "no seccomp filter is in force, so that it is the kernel itself: it was built without \
+                          CONFIG_BPF_SYSCALL, or a security module forbids it"
+            }
+            Err(_) => "a seccomp filter may be in force",
+        };
+        Some(blocks(
+            format!("{what} ({by})"),
+            "run it on the host, outside of the container or unit, or with a filter that allows bpf",
+        ))
+    }
+
     fn foreign_pid_ns(&self) -> Option<Problem> {
         (self.initial_pid_ns == Ok(false)).then(|| {
             blocks(
@@ -154,25 +181,38 @@ impl HostFacts {
         })
     }
 
+    /// Whether loading probes is allowed, as far as capabilities go.
+    fn has_probe_power(&self) -> bool {
+        self.capabilities.as_ref().is_ok_and(|have| has_probe_power(*have))
+    }
+
+    /// Lacks a capability that probes do not need.
+    fn lacks(&self, capability: Capability) -> bool {
+        self.capabilities.as_ref().is_ok_and(|have| has_probe_power(*have) && !have.has(capability))
+    }
+
     fn blind_to_processes(&self) -> Option<Problem> {
-        let have = self.capabilities.as_ref().ok()?;
-        if !has_probe_power(*have) {
-            return None;
-        }
-        let missing: Vec<&str> = [Capability::SYS_PTRACE, Capability::DAC_READ_SEARCH]
-            .iter()
-            .filter(|need| !have.has(**need))
-            .map(|need| need.name)
-            .collect();
-        (!missing.is_empty()).then(|| {
+        let need = Capability::SYS_PTRACE;
+        self.lacks(need).then(|| {
+            let hidden = if self.hidepid == Ok(true) {
+                "; and because /proc is mounted with hidepid, even their command lines: services of other users are \
+                 named by what the kernel calls their threads"
+            } else {
+                ""
+            };
             limits(
-                format!(
-                    "without {} the environment, the executable and the open sockets of other users' processes cannot \
-                     be read: a name given by OTEL_SERVICE_NAME is missed, and connections that are already open have \
-                     no owner until they are used",
-                    missing.join(" and ")
-                ),
-                "run with sudo, or add the capability",
+                format!("without {} the tracer cannot read {}{hidden}", need.name, need.lost),
+                "run it with sudo, or add the capability",
+            )
+        })
+    }
+
+    fn blind_to_files(&self) -> Option<Problem> {
+        let need = Capability::DAC_READ_SEARCH;
+        self.lacks(need).then(|| {
+            limits(
+                format!("without {} the tracer cannot read {}", need.name, need.lost),
+                "run it with sudo, or add the capability",
             )
         })
     }
@@ -237,6 +277,9 @@ mod tests {
             cpus_possible: Ok(2),
             cpus_online: Ok(2),
             tracefs: Ok(None),
+            hidepid: Ok(false),
+            bpf_call: Ok(BpfCall::Answered),
+            seccomp: Ok(false),
             cgroups: Ok(CgroupVersion::V2),
         }
     }
@@ -269,12 +312,6 @@ mod tests {
                 "newer kernel",
             ),
             (HostFacts { lockdown: Ok(Lockdown::Confidentiality), ..good() }, "locked down", "boot without"),
-            (
-                HostFacts { btf: Ok(Btf::Absent), ..good() },
-                "no BTF at /sys/kernel/btf/vmlinux",
-                "CONFIG_DEBUG_INFO_BTF",
-            ),
-            (HostFacts { btf: Ok(Btf::Denied), ..good() }, "cannot be read", "root"),
             (HostFacts { initial_user_ns: Ok(false), ..good() }, "user namespace", "on the host"),
             (HostFacts { initial_pid_ns: Ok(false), ..good() }, "pid namespace", "--pid=host"),
             (
@@ -292,6 +329,16 @@ mod tests {
                 "without CAP_PERFMON",
                 "CAP_SYS_ADMIN",
             ),
+            (
+                HostFacts { bpf_call: Ok(BpfCall::Refused), seccomp: Ok(true), ..good() },
+                "seccomp filter is in force",
+                "filter that allows bpf",
+            ),
+            (
+                HostFacts { bpf_call: Ok(BpfCall::Absent), seccomp: Ok(false), ..good() },
+                "CONFIG_BPF_SYSCALL",
+                "on the host",
+            ),
         ] {
             let problem = only(&facts);
             assert_eq!(problem.severity, Severity::Blocks);
@@ -305,10 +352,41 @@ mod tests {
     fn what_limits_does_not_block() {
         let interpreted = only(&HostFacts { bpf_jit: Ok(0), ..good() });
         assert_eq!(interpreted.severity, Severity::Limits);
-        let blind =
-            only(&HostFacts { capabilities: Ok(caps(&[Capability::BPF, Capability::PERFMON])), ..good() });
-        assert_eq!(blind.severity, Severity::Limits);
-        assert!(blind.what.contains("CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH"));
+        for btf in [Btf::Absent, Btf::Denied] {
+            let types = only(&HostFacts { btf: Ok(btf), ..good() });
+            assert_eq!(types.severity, Severity::Limits);
+            assert!(types.what.contains("calibration") && types.remedy.contains("--btf"), "{types}");
+        }
+    }
+
+    #[test]
+    fn each_capability_that_is_missing_says_what_is_lost() {
+        let with = |few: &[Capability]| HostFacts { capabilities: Ok(caps(few)), ..good() };
+        assert_eq!(with(&Capability::MINIMUM).problems(), []);
+        let [bpf, perfmon, ptrace, dac] = Capability::MINIMUM;
+        let problem = only(&with(&[bpf, perfmon, dac]));
+        assert_eq!(problem.severity, Severity::Limits);
+        assert!(problem.what.contains("CAP_SYS_PTRACE") && !problem.what.contains("hidepid"), "{problem}");
+        let hidden = only(&HostFacts { hidepid: Ok(true), ..with(&[bpf, perfmon, dac]) });
+        assert!(hidden.what.contains("hidepid"), "{hidden}");
+        let problem = only(&with(&[bpf, perfmon, ptrace]));
+        assert_eq!(problem.severity, Severity::Limits);
+        assert!(problem.what.contains("CAP_DAC_READ_SEARCH"), "{problem}");
+        // The old capability for everything does not open other users' processes.
+        let old = with(&[Capability::SYS_ADMIN]).problems();
+        assert_eq!(old.iter().map(|problem| problem.severity).collect::<Vec<_>>(), [Severity::Limits; 2]);
+    }
+
+    /// Without the right to it the call is refused too; then the capability is what to speak of.
+    #[test]
+    fn a_refused_call_is_no_filter_where_the_right_is_missing() {
+        let problem = only(&HostFacts {
+            uid: Ok(1000),
+            capabilities: Ok(Capabilities(0)),
+            bpf_call: Ok(BpfCall::Refused),
+            ..good()
+        });
+        assert!(problem.what.contains("CAP_BPF"), "{problem}");
     }
 
     #[test]
@@ -339,6 +417,9 @@ mod tests {
             initial_user_ns: Err(unknown()),
             bpf_jit: Err(unknown()),
             memlock: Err(unknown()),
+            hidepid: Err(unknown()),
+            bpf_call: Err(unknown()),
+            seccomp: Err(unknown()),
             ..good()
         };
         assert_eq!(facts.problems(), []);

@@ -5,7 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{
-    Btf, ByteLimit, Capabilities, CgroupVersion, Fact, HostFacts, KernelVersion, Lockdown, Roots, Unknown,
+    BpfCall, Btf, ByteLimit, Capabilities, CgroupVersion, Fact, HostFacts, KernelVersion, Lockdown, Roots,
+    Unknown,
 };
 
 /// Longest file that is read here; `mounts` of a host with many containers is the longest.
@@ -20,17 +21,19 @@ impl HostFacts {
         let proc = |name: &str| roots.proc.join(name);
         let sys = |name: &str| roots.sys.join(name);
         let number = |name: &str| number(&proc(name));
-        let release = text(&proc("sys/kernel/osrelease"));
+        let release = text(&proc("sys/kernel/osrelease")).or_else(|_| uname(|name| &name.release));
         let status = text(&proc("self/status"));
         let mounts = text(&proc("self/mounts"));
         HostFacts {
             version: release.clone().and_then(|release| version(&release)),
             release,
-            architecture: text(&proc("sys/kernel/arch")).or_else(|_| machine()),
+            architecture: text(&proc("sys/kernel/arch")).or_else(|_| uname(|name| &name.machine)),
             btf: btf(&sys("kernel/btf/vmlinux")),
             lockdown: lockdown(&sys("kernel/security/lockdown"), &proc("cmdline")),
             capabilities: status.clone().and_then(|status| capabilities(&status)),
-            uid: status.and_then(|status| uid(&status)),
+            uid: status.clone().and_then(|status| uid(&status)),
+            seccomp: status.and_then(|status| seccomp(&status)),
+            bpf_call: bpf_call(),
             unprivileged_bpf_disabled: number("sys/kernel/unprivileged_bpf_disabled"),
             bpf_jit: number("sys/net/core/bpf_jit_enable"),
             perf_event_paranoid: number("sys/kernel/perf_event_paranoid"),
@@ -46,6 +49,7 @@ impl HostFacts {
             cpus_possible: cpus(&sys("devices/system/cpu/possible")),
             cpus_online: cpus(&sys("devices/system/cpu/online")),
             tracefs: mounts.clone().map(|mounts| tracefs(&mounts)),
+            hidepid: mounts.clone().and_then(|mounts| hidepid(&mounts)),
             cgroups: mounts.and_then(|mounts| cgroups(&mounts)),
         }
     }
@@ -87,8 +91,8 @@ fn version(release: &str) -> Fact<KernelVersion> {
     Ok(KernelVersion(major, minor, next().unwrap_or(0)))
 }
 
-/// uname(2): `/proc/sys/kernel/arch` came with Linux 6.1.
-fn machine() -> Fact<String> {
+/// uname(2): `/proc/sys/kernel/arch` came with Linux 6.1, and `/proc` may not be mounted.
+fn uname(field: impl FnOnce(&libc::utsname) -> &[libc::c_char]) -> Fact<String> {
     // SAFETY: `utsname` is arrays of bytes, for which zeros are a value.
     let mut name: libc::utsname = unsafe { std::mem::zeroed() };
     // SAFETY: the pointer is to a live `utsname`, which uname fills.
@@ -96,8 +100,27 @@ fn machine() -> Fact<String> {
         return Err(Unknown(format!("uname failed: {}", io::Error::last_os_error())));
     }
     let bytes: Vec<u8> =
-        name.machine.iter().map(|c| c.to_ne_bytes()[0]).take_while(|byte| *byte != 0).collect();
+        field(&name).iter().map(|c| c.to_ne_bytes()[0]).take_while(|byte| *byte != 0).collect();
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// Asks bpf(2) for a command that no kernel has: with the right to use it the answer is EINVAL, whatever the kernel.
+fn bpf_call() -> Fact<BpfCall> {
+    const NO_SUCH_COMMAND: libc::c_long = 0x7fff_ffff;
+    // SAFETY: no memory is passed.
+    let result = unsafe { libc::syscall(libc::SYS_bpf, NO_SUCH_COMMAND, 0usize, 0usize) };
+    let error = io::Error::last_os_error();
+    match error.raw_os_error() {
+        Some(libc::EINVAL | libc::E2BIG) if result < 0 => Ok(BpfCall::Answered),
+        Some(libc::ENOSYS) if result < 0 => Ok(BpfCall::Absent),
+        Some(libc::EPERM | libc::EACCES) if result < 0 => Ok(BpfCall::Refused),
+        _ => Err(Unknown(format!("bpf(2) answers {result} ({error}) to a command that does not exist"))),
+    }
+}
+
+/// 0 none, 1 strict, 2 filter.
+fn seccomp(status: &str) -> Fact<bool> {
+    status_field(status, "Seccomp").map(|mode| mode != "0")
 }
 
 fn btf(path: &Path) -> Fact<Btf> {
@@ -189,6 +212,18 @@ fn mount_points(mounts: &str) -> impl Iterator<Item = (&str, &str)> {
     })
 }
 
+/// `hidepid` of `/proc`: a number, since Linux 5.8 a word (off, noaccess, invisible, ptraceable). Absent means off.
+fn hidepid(mounts: &str) -> Fact<bool> {
+    let line = mounts.lines().rev().find(|line| {
+        let mut fields = line.split(' ').skip(1);
+        fields.next() == Some("/proc") && fields.next() == Some("proc")
+    });
+    let line = line.ok_or_else(|| Unknown("/proc is not among the mounted file systems".to_owned()))?;
+    let options = line.split(' ').nth(3).unwrap_or_default();
+    let value = options.split(',').find_map(|option| option.strip_prefix("hidepid="));
+    Ok(!matches!(value, None | Some("0" | "off")))
+}
+
 fn tracefs(mounts: &str) -> Option<PathBuf> {
     let points: Vec<&str> =
         mount_points(mounts).filter(|(_, kind)| *kind == "tracefs").map(|(at, _)| at).collect();
@@ -226,14 +261,17 @@ mod tests {
             ("proc/sys/kernel/perf_event_paranoid", "-1\n"),
             ("proc/sys/kernel/pid_max", "4194304\n"),
             ("proc/sys/net/core/bpf_jit_enable", "1\n"),
-            ("proc/self/status", "Name:\tx\nUid:\t1000\t0\t0\t0\nCapInh:\t0\nCapEff:\t000001ffffffffff\n"),
+            (
+                "proc/self/status",
+                "Name:\tx\nUid:\t1000\t0\t0\t0\nCapInh:\t0\nCapEff:\t000001ffffffffff\nSeccomp:\t2\n",
+            ),
             (
                 "proc/self/limits",
                 "Limit  Soft  Hard  Units\nMax locked memory         8388608    unlimited    bytes\n",
             ),
             (
                 "proc/self/mounts",
-                "tracefs /sys/kernel/debug/tracing tracefs rw 0 0\ntracefs /sys/kernel/tracing tracefs rw 0 0\ncgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n",
+                "proc /proc proc rw,relatime,hidepid=invisible 0 0\ntracefs /sys/kernel/debug/tracing tracefs rw 0 0\ntracefs /sys/kernel/tracing tracefs rw 0 0\ncgroup2 /sys/fs/cgroup cgroup2 rw 0 0\n",
             ),
             ("sys/kernel/btf/vmlinux", "12345"),
             ("sys/kernel/security/lockdown", "none [integrity] confidentiality\n"),
@@ -264,6 +302,9 @@ mod tests {
             cpus_possible: Ok(8),
             cpus_online: Ok(5),
             tracefs: Ok(Some("/sys/kernel/tracing".into())),
+            hidepid: Ok(true),
+            bpf_call: bpf_call(),
+            seccomp: Ok(true),
             cgroups: Ok(CgroupVersion::V2),
         };
         assert_eq!(HostFacts::read(&roots(&tree)), want);
@@ -275,8 +316,10 @@ mod tests {
         let facts = HostFacts::read(&roots(&tree));
         assert_eq!(facts.btf, Ok(Btf::Absent));
         assert!(facts.architecture.is_ok());
-        let reason = facts.release.unwrap_err().to_string();
-        assert!(reason.starts_with("unknown: ") && reason.ends_with("osrelease does not exist"), "{reason}");
+        // Without /proc, uname(2) tells.
+        assert_eq!(facts.release, HostFacts::read(&Roots::default()).release);
+        let reason = facts.pid_max.unwrap_err().to_string();
+        assert!(reason.starts_with("unknown: ") && reason.ends_with("pid_max does not exist"), "{reason}");
         assert!(facts.lockdown.unwrap_err().0.ends_with("lockdown does not exist (is securityfs mounted?)"));
         assert!(facts.capabilities.is_err() && facts.uid.is_err() && facts.memlock.is_err());
         assert!(facts.initial_pid_ns.is_err() && facts.cpus_possible.is_err() && facts.cgroups.is_err());
@@ -333,6 +376,23 @@ mod tests {
         assert_eq!(memlock("Max locked memory unlimited unlimited bytes"), Ok(ByteLimit::Unlimited));
         assert_eq!(tracefs("none / ext4"), None);
         assert_eq!(cgroups("a b cgroup\nc d cgroup2"), Ok(CgroupVersion::Hybrid));
+        assert_eq!(cgroups("a b cgroup\nc d cgroup"), Ok(CgroupVersion::V1));
+    }
+
+    #[test]
+    fn processes_are_hidden_by_number_or_word_and_by_the_last_mount() {
+        for (mounts, hidden) in [
+            ("proc /proc proc rw,nosuid 0 0", Some(false)),
+            ("proc /proc proc rw,hidepid=0 0 0", Some(false)),
+            ("proc /proc proc rw,hidepid=off 0 0", Some(false)),
+            ("proc /proc proc rw,hidepid=2,gid=4 0 0", Some(true)),
+            ("proc /proc proc rw 0 0\nproc /proc proc rw,hidepid=ptraceable 0 0", Some(true)),
+            ("proc /proc proc rw,hidepid=1 0 0\nproc /srv/proc proc rw 0 0", Some(true)),
+            ("proc /srv/proc proc rw,hidepid=1 0 0", None),
+            ("", None),
+        ] {
+            assert_eq!(hidepid(mounts).ok(), hidden, "{mounts}");
+        }
     }
 
     #[test]
@@ -343,5 +403,6 @@ mod tests {
         assert_eq!(facts.uid, Ok(unsafe { libc::geteuid() }));
         assert!(facts.cpus_online.unwrap() <= facts.cpus_possible.unwrap());
         assert!(facts.initial_pid_ns.is_ok() && facts.memlock.is_ok() && facts.pid_max.unwrap() >= 301);
+        assert!(facts.bpf_call.is_ok() && facts.hidepid.is_ok() && facts.seccomp.is_ok());
     }
 }

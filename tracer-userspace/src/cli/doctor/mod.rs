@@ -1,0 +1,25 @@
+//! `tracer doctor`: what this host allows, which hooks will be used, and what will be missing.
+//!
+//! One way: facts and a trial ([`examine`]) → a value ([`report`]) → text or JSON. Both say the same, because both are
+//! made from the value.
+
+mod examine;
+mod host;
+mod report;
+mod text;
+mod trial;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+
+use super::args::DoctorArgs;
+
+/// Examines the host and says what was found. Exit code 0 when it can be traced.
+pub fn run(args: &DoctorArgs) -> Result<ExitCode> {
+    let report = examine::examine(args);
+    let shown = if args.json { report.to_json()? } else { text::render(&report) };
+    std::io::stdout().write_all(shown.as_bytes()).context("cannot write to the standard output")?;
+    Ok(if report.can_trace { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
