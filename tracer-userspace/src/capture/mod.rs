@@ -4,6 +4,7 @@
 
 mod attach;
 pub mod btf;
+mod crowd;
 pub mod decode;
 pub mod drain;
 pub mod error;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use aya::Btf;
 use aya_obj::btf::BtfKind;
 
+use super::crowd::{Crowd, SLEEPERS};
 use super::error::LoadError;
 use super::load::{Options, Probes, raise_memlock};
 use super::offsets::{self, KERNEL_BTF};
@@ -89,7 +90,24 @@ fn try_provider(
     };
     let mut probes = Probes::attach(options, offsets, provider, btf)?;
     selfcheck::run(&mut probes)?;
+    if provider == Provider::Kprobes && options.provider.is_none() {
+        holds_in_a_crowd(&mut probes)?;
+    }
     Ok(probes)
+}
+
+/// Unless a person insists on kprobes, they must see calls while many threads sleep in others.
+fn holds_in_a_crowd(probes: &mut Probes) -> Result<(), LoadError> {
+    const TOO_FEW: LoadError = LoadError::Unsuitable(
+        "this kernel can watch too few returns at once: while 256 threads wait for data, calls would be missed",
+    );
+    const { assert!(SLEEPERS == 256) };
+    let Ok(_crowd) = Crowd::gather(SLEEPERS) else {
+        return Err(LoadError::Unsuitable(
+            "whether it sees calls while many threads wait could not be tried",
+        ));
+    };
+    selfcheck::run(probes).map_err(|_| TOO_FEW)
 }
 
 /// The running kernel's types as aya needs them, read at most once and only if needed.
