@@ -33,7 +33,7 @@ mod layout {
 /// arm64 `struct pt_regs` (arch/arm64/include/asm/ptrace.h): x0 holds the result at exit, orig_x0 the argument.
 #[cfg(bpf_target_arch = "aarch64")]
 mod layout {
-    pub const NUMBER: usize = 35; // syscallno (s32)
+    pub const NUMBER: usize = 35; // syscallno, an s32: the verifier refuses to load more of it
     pub const FIRST: usize = 34; // orig_x0
     pub const SECOND: usize = 1;
     pub const THIRD: usize = 2;
@@ -70,10 +70,11 @@ pub mod nr {
     pub const SPLICE: u64 = 76;
 }
 
-#[inline(always)]
-fn number(raw: u64) -> u64 {
-    if cfg!(bpf_target_arch = "aarch64") { raw & 0xffff_ffff } else { raw }
-}
+/// The system call's number as a register holds it.
+#[cfg(bpf_target_arch = "x86_64")]
+type Number = u64;
+#[cfg(bpf_target_arch = "aarch64")]
+type Number = u32;
 
 /// The system call that the current task is in.
 #[inline(always)]
@@ -83,7 +84,7 @@ pub fn current_call() -> Option<Call> {
         unsafe {
             let regs = bpf_task_pt_regs(bpf_get_current_task_btf()) as *const u64;
             return Some(Call {
-                number: number(regs.add(layout::NUMBER).read_volatile()),
+                number: u64::from(regs.add(layout::NUMBER).cast::<Number>().read_volatile()),
                 fd: regs.add(layout::FIRST).read_volatile(),
                 second: regs.add(layout::SECOND).read_volatile(),
                 third: regs.add(layout::THIRD).read_volatile(),
@@ -114,7 +115,7 @@ pub fn call_at(regs: u64) -> Option<Call> {
     #[cfg(bpf_target_arch = "aarch64")]
     {
         Some(Call {
-            number: number(read_kernel::<u64>(regs + 8 * layout::NUMBER as u64)?),
+            number: u64::from(read_kernel::<Number>(regs + 8 * layout::NUMBER as u64)?),
             fd: read_kernel::<u64>(regs + 8 * layout::FIRST as u64)?,
             second: words[1],
             third: words[2],
