@@ -17,6 +17,14 @@ use crate::pace;
 /// How long a process may take to end after a polite signal.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Enters the root directory `$0` and becomes the command in `$@`. The mounts end with their namespace.
+const ENTER: &str = r#"
+    mkdir -p "$0/proc" "$0/sys"
+    mount --rbind /proc "$0/proc"
+    mount --rbind /sys "$0/sys"
+    exec chroot "$0" "$@"
+"#;
+
 /// As whom a process runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum User {
@@ -37,6 +45,7 @@ pub struct Spec {
     env: Vec<(String, String)>,
     directory: Option<PathBuf>,
     namespace: Option<String>,
+    root: Option<PathBuf>,
 }
 
 impl Spec {
@@ -60,6 +69,7 @@ impl Spec {
             env: Vec::new(),
             directory: None,
             namespace: None,
+            root: None,
         })
     }
 
@@ -99,6 +109,13 @@ impl Spec {
         self
     }
 
+    /// Runs it with `root` as its root directory: in a mount namespace of its own, where `root` has nothing but what
+    /// lies in it and the kernel's /proc and /sys. The program's path is one in there.
+    pub fn in_root(mut self, root: &Path) -> Self {
+        self.root = Some(root.to_path_buf());
+        self
+    }
+
     /// The signal that asks it to end, if not SIGTERM.
     pub fn stop_with(mut self, signal: libc::c_int) -> Self {
         self.stop_signal = signal;
@@ -117,6 +134,10 @@ impl Spec {
             words.extend(["--reuid", "nobody", "--regid", "nogroup", "--clear-groups"].map(String::from));
         }
         words.push("--".to_owned());
+        if let Some(root) = &self.root {
+            words.extend(["unshare", "--mount", "sh", "-ec", ENTER].map(String::from));
+            words.push(root.to_string_lossy().into_owned());
+        }
         words.push(self.program.to_string_lossy().into_owned());
         words.extend(self.args.iter().cloned());
 

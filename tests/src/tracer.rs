@@ -85,15 +85,24 @@ impl Tracer {
     /// As [`Tracer::record`], with the output in a place of the test's choice and without waiting.
     pub fn start(args: &[&str], scratch: Scratch, output: PathBuf) -> Result<Self> {
         let ledger = scratch.join("ledger.json");
-        // What belongs after `--` must stay last.
-        let split = args.iter().position(|&arg| arg == "--").unwrap_or(args.len());
-        let (options, command) = args.split_at(split);
-        let spec = Spec::new(paths::tracer_binary()?)?
-            .arg("record")
-            .args(extra_arguments())
-            .args(options.iter().copied())
-            .args(["-o", &output.to_string_lossy(), "--ledger", &ledger.to_string_lossy()])
-            .args(command.iter().copied());
+        let spec = record(Spec::new(paths::tracer_binary()?)?, args, &output, &ledger);
+        Self::spawn(&spec, scratch, output)
+    }
+
+    /// As [`Tracer::record`], the directory being the tracer's root: there is nothing else than the tracer itself,
+    /// `files` (path here, name there), and the kernel's /proc and /sys.
+    pub fn record_alone(args: &[&str], files: &[(&Path, &str)]) -> Result<Self> {
+        let scratch = Scratch::new()?;
+        alone(scratch.path(), files)?;
+        let spec = Spec::new(ALONE)?.in_root(scratch.path());
+        let spec = record(spec, args, Path::new("/traces.json"), Path::new("/ledger.json"));
+        let output = scratch.join("traces.json");
+        let mut tracer = Self::spawn(&spec, scratch, output)?;
+        tracer.wait_for("tracing ", pace::limit(ATTACH))?;
+        Ok(tracer)
+    }
+
+    fn spawn(spec: &Spec, scratch: Scratch, output: PathBuf) -> Result<Self> {
         let mut child = spec
             .command()
             .stdout(Stdio::null())
@@ -206,6 +215,32 @@ impl Recording {
         ensure!(lost == 0, "{lost} events were lost; the tracer said:\n{}", self.said);
         Ok(())
     }
+}
+
+/// Where the tracer is in a root directory made by [`alone`].
+pub const ALONE: &str = "/tracer";
+
+/// Makes a directory into a root for [`Spec::in_root`] that holds the tracer, `files` (path here, name there) and nothing
+/// else.
+pub fn alone(root: &Path, files: &[(&Path, &str)]) -> Result<()> {
+    let tracer = paths::tracer_binary()?;
+    for (from, name) in [(tracer.as_path(), ALONE)].iter().chain(files) {
+        let to = root.join(name.trim_start_matches('/'));
+        std::fs::copy(from, &to)
+            .with_context(|| format!("cannot copy {} to {}", from.display(), to.display()))?;
+    }
+    Ok(())
+}
+
+/// The command line of a recording. What belongs after `--` stays last.
+fn record(spec: Spec, args: &[&str], output: &Path, ledger: &Path) -> Spec {
+    let split = args.iter().position(|&arg| arg == "--").unwrap_or(args.len());
+    let (options, command) = args.split_at(split);
+    spec.arg("record")
+        .args(extra_arguments())
+        .args(options.iter().copied())
+        .args(["-o", &output.to_string_lossy(), "--ledger", &ledger.to_string_lossy()])
+        .args(command.iter().copied())
 }
 
 /// `TRACER_E2E_ARGS`: added to every `tracer record`, separated by spaces, to run a whole file with one provider.

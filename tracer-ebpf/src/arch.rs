@@ -50,7 +50,7 @@ mod layout {
     pub const MODE: usize = 33; // pstate
     pub const MODE_MASK: u64 = 0x10;
     pub const MODE_32: u64 = 0x10;
-    pub const NUMBER: usize = 35; // syscallno (s32)
+    pub const NUMBER: usize = 35; // syscallno, an s32: the verifier refuses to load more of it
     pub const FIRST: usize = 34; // orig_x0
     pub const SECOND: usize = 1;
     pub const THIRD: usize = 2;
@@ -87,10 +87,11 @@ pub mod nr {
     pub const SPLICE: u64 = 76;
 }
 
-#[inline(always)]
-fn number(raw: u64) -> u64 {
-    if cfg!(bpf_target_arch = "aarch64") { raw & 0xffff_ffff } else { raw }
-}
+/// The system call's number as a register holds it.
+#[cfg(bpf_target_arch = "x86_64")]
+type Number = u64;
+#[cfg(bpf_target_arch = "aarch64")]
+type Number = u32;
 
 /// A 32-bit program has other system call numbers and other structures in memory, which we do not know: its calls are
 /// counted, and what they moved is not read.
@@ -111,7 +112,7 @@ pub fn current_call() -> Call {
         unsafe {
             let regs = bpf_task_pt_regs(bpf_get_current_task_btf()) as *const u64;
             let call = Call {
-                number: number(regs.add(layout::NUMBER).read_volatile()),
+                number: u64::from(regs.add(layout::NUMBER).cast::<Number>().read_volatile()),
                 fd: regs.add(layout::FIRST).read_volatile(),
                 second: regs.add(layout::SECOND).read_volatile(),
                 third: regs.add(layout::THIRD).read_volatile(),
@@ -155,7 +156,7 @@ fn read_call(regs: u64) -> Option<Call> {
         // pstate, orig_x0, syscallno.
         let high = read_kernel::<[u64; 3]>(regs + 8 * layout::MODE as u64)?;
         let call = Call {
-            number: number(high[layout::NUMBER - layout::MODE]),
+            number: u64::from(high[layout::NUMBER - layout::MODE] as Number),
             fd: high[layout::FIRST - layout::MODE],
             second: low[layout::SECOND],
             third: low[layout::THIRD],

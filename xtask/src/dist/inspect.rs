@@ -44,3 +44,61 @@ pub fn refuse_defects(bytes: &[u8], arch: Arch, private: &[Prefix]) -> Result<()
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+
+    /// A program without segments and sections, with some bytes in it.
+    fn program(machine: u16, content: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![0; 64];
+        // Magic, 64-bit, little-endian, version.
+        bytes[..7].copy_from_slice(b"\x7fELF\x02\x01\x01");
+        bytes[16] = 2;
+        bytes[18..20].copy_from_slice(&machine.to_le_bytes());
+        bytes[20] = 1;
+        // Sizes of the headers.
+        bytes[52] = 64;
+        bytes[54] = 56;
+        bytes[58] = 64;
+        bytes.extend(content);
+        bytes
+    }
+
+    fn complaint(bytes: &[u8]) -> String {
+        let private = [(PathBuf::from("/home/me/tracer"), "tracer")];
+        match refuse_defects(bytes, Arch::X86_64, &private) {
+            Ok(()) => "none".into(),
+            Err(error) => format!("{error:#}"),
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_shipped_is_refused_for_its_reason() {
+        let x86 = elf::EM_X86_64;
+        assert_eq!(complaint(&program(x86, b"/proc/self/exe")), "none");
+        assert!(complaint(b"#!/bin/sh\n").contains("no 64-bit ELF"));
+        assert!(complaint(&program(elf::EM_AARCH64, b"")).contains("another processor"));
+        assert!(complaint(&program(x86, b"\0/etc/nsswitch.conf\0")).contains("name service"));
+        assert!(
+            complaint(&program(x86, b"at/home/me/tracer/src/main.rs")).contains("a path of this machine")
+        );
+        assert!(complaint(&program(x86, &vec![0; MAX_BYTES])).contains("more than"));
+    }
+
+    #[test]
+    fn a_loader_and_a_library_are_refused() {
+        // One program header right behind the file's, and one entry of a dynamic segment behind that: DT_NEEDED.
+        let mut bytes = program(elf::EM_X86_64, &[0; 56 + 16]);
+        bytes[32] = 64;
+        bytes[56] = 1;
+        bytes[72] = 120;
+        bytes[96] = 16;
+        bytes[120] = 1;
+        for (kind, expected) in [(1, "none"), (2, "DT_NEEDED"), (3, "PT_INTERP")] {
+            bytes[64] = kind;
+            assert!(complaint(&bytes).contains(expected), "{}", complaint(&bytes));
+        }
+    }
+}
