@@ -258,7 +258,8 @@ pub fn check_refusal(said: &str, words: &[&str]) -> Result<()> {
     for word in words {
         ensure!(said.to_lowercase().contains(&word.to_lowercase()), "it does not speak of {word}:\n{said}");
     }
-    let lines = said.lines().filter(|line| !line.trim().is_empty()).count();
+    // Where it begins is said before it is known that a program cannot be started.
+    let lines = said.lines().filter(|line| !line.trim().is_empty() && !line.starts_with("tracing ")).count();
     ensure!(lines == 1, "{lines} lines, not a sentence:\n{said}");
     Ok(())
 }

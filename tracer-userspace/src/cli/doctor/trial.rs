@@ -4,19 +4,16 @@
 
 use std::time::Duration;
 
-use clap::ValueEnum as _;
-use serde::Serialize;
-
 use super::report::{OffsetReport, ProgramReport, ProviderReport, ProviderState};
 use crate::capture::facts::{HostFacts, KernelVersion};
 use crate::capture::load::{Options, Probes};
-use crate::capture::probes::{PROBES, Provider, for_provider};
+use crate::capture::probes::{Provider, for_provider};
 use crate::capture::selfcheck;
 use crate::cli::args::{DoctorArgs, ProviderArg};
 use tracer_common::offsets::{ABSENT, Offsets};
 
 /// What came of it.
-#[derive(Debug, Serialize)]
+#[derive(Debug)]
 pub struct Trial {
     /// Every provider.
     pub providers: Vec<ProviderReport>,
@@ -31,7 +28,6 @@ pub struct Trial {
     /// Whether what was read was right; otherwise the sentence that says what went wrong.
     pub self_check: Result<(), String>,
     /// How long detaching took.
-    #[serde(skip)]
     pub detach: Option<Duration>,
 }
 
@@ -82,24 +78,6 @@ pub fn make(facts: &HostFacts, args: &DoctorArgs) -> Trial {
             Trial { self_check: Err(error), ..trial }
         }
     }
-}
-
-/// A trial of each provider by force.
-pub fn each_provider(facts: &HostFacts, args: &DoctorArgs) -> Vec<Trial> {
-    ProviderArg::value_variants()
-        .iter()
-        .map(|provider| make(facts, &DoctorArgs { provider: Some(*provider), ..args.clone() }))
-        .collect()
-}
-
-/// The kernel functions that some program is put on.
-pub fn functions() -> Vec<&'static str> {
-    Vec::new()
-}
-
-/// The tracepoints that some program is put on.
-pub fn tracepoints() -> Vec<&'static str> {
-    PROBES.iter().map(|probe| probe.tracepoint).collect()
 }
 
 fn examine(mut probes: Probes, args: &DoctorArgs) -> Trial {

@@ -8,6 +8,7 @@ mod kernel;
 mod names;
 mod scrub;
 mod settings;
+mod trials;
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -15,9 +16,9 @@ use std::path::Path;
 use anyhow::{Context, Result};
 
 use super::report::Report;
-use super::{text, trial};
+use super::text;
 use crate::capture::btf::Btf;
-use crate::capture::facts::{HostFacts, Roots};
+use crate::capture::facts::Roots;
 use crate::cli::args::DoctorArgs;
 use crate::cli::logger;
 
@@ -135,12 +136,7 @@ fn gather(args: &DoctorArgs, report: &Report) -> Result<Vec<Item>> {
 /// Each provider by force, whether or not it would be chosen.
 fn providers(args: &DoctorArgs, report: &Report) -> Result<String> {
     let blocked = report.problems.iter().any(|problem| problem.severity == "blocks");
-    let trials = if blocked {
-        Vec::new()
-    } else {
-        let facts = HostFacts::read(&Roots::default());
-        trial::each_provider(&facts, args)
-    };
+    let trials = if blocked { Vec::new() } else { trials::each_provider(args) };
     let mut text = serde_json::to_string_pretty(&trials).context("cannot write the trials as JSON")?;
     text.push('\n');
     Ok(text)

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 
-use super::super::trial;
+use super::trials;
 use crate::capture::btf::Btf;
 use crate::capture::facts::Roots;
 
@@ -43,8 +43,8 @@ const MAX_SYMBOLS: usize = 4_000_000;
 /// A line for each name: whether it is among the kernel's symbols, in its type information, and open to ftrace.
 pub fn table(roots: &Roots, types: Option<&Btf<'_>>) -> String {
     let mut functions: BTreeSet<&str> = CANDIDATES.iter().copied().collect();
-    functions.extend(trial::functions());
-    let tracepoints: BTreeSet<&str> = trial::tracepoints().into_iter().collect();
+    functions.extend(trials::functions());
+    let tracepoints: BTreeSet<&str> = trials::tracepoints().into_iter().collect();
     // The function that calls a tracepoint's probes (include/linux/tracepoint.h, since Linux 5.10).
     let iterators: Vec<String> = tracepoints.iter().map(|name| format!("__traceiter_{name}")).collect();
     let wanted: BTreeSet<&str> =
