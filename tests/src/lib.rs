@@ -20,6 +20,7 @@ pub mod paths;
 pub mod process;
 pub mod scenario;
 pub mod scratch;
+pub mod seccomp;
 pub mod services;
 pub mod span;
 pub mod suite;

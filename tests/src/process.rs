@@ -46,7 +46,11 @@ pub struct Spec {
     directory: Option<PathBuf>,
     namespace: Option<String>,
     root: Option<PathBuf>,
+    capabilities: Option<Vec<String>>,
 }
+
+/// A user that no host has: nothing belongs to it.
+const STRANGER: &str = "64999";
 
 impl Spec {
     /// `program` is found as [`crate::paths::find_command`] does, or is a path.
@@ -70,6 +74,7 @@ impl Spec {
             directory: None,
             namespace: None,
             root: None,
+            capabilities: None,
         })
     }
 
@@ -94,6 +99,12 @@ impl Spec {
     /// Runs it as `nobody`.
     pub fn as_nobody(mut self) -> Self {
         self.user = User::Nobody;
+        self
+    }
+
+    /// Runs it as a user that owns nothing, with these capabilities (as `bpf`) and no other right.
+    pub fn with_only(mut self, capabilities: &[&str]) -> Self {
+        self.capabilities = Some(capabilities.iter().map(|name| (*name).to_owned()).collect());
         self
     }
 
@@ -132,6 +143,12 @@ impl Spec {
         words.extend(["setpriv", "--pdeathsig", "KILL"].map(String::from));
         if self.user == User::Nobody {
             words.extend(["--reuid", "nobody", "--regid", "nogroup", "--clear-groups"].map(String::from));
+        }
+        if let Some(capabilities) = &self.capabilities {
+            words.extend(["--reuid", STRANGER, "--regid", STRANGER, "--clear-groups"].map(String::from));
+            let granted: String = capabilities.iter().map(|name| format!(",+{name}")).collect();
+            words.extend(["--inh-caps".to_owned(), format!("-all{granted}")]);
+            words.extend(["--ambient-caps".to_owned(), format!("-all{granted}")]);
         }
         words.push("--".to_owned());
         if let Some(root) = &self.root {

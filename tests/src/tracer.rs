@@ -82,10 +82,24 @@ impl Tracer {
         Ok(tracer)
     }
 
+    /// As [`Tracer::record`], as a user that owns nothing, with these capabilities and no other right.
+    pub fn record_with_only(capabilities: &[&str], args: &[&str]) -> Result<Self> {
+        let scratch = Scratch::new()?;
+        let output = scratch.join("traces.json");
+        let spec = Spec::new(open_to_all(&scratch)?)?.with_only(capabilities);
+        let mut tracer = Self::launch(spec, args, scratch, output)?;
+        tracer.wait_for("tracing ", pace::limit(ATTACH))?;
+        Ok(tracer)
+    }
+
     /// As [`Tracer::record`], with the output in a place of the test's choice and without waiting.
     pub fn start(args: &[&str], scratch: Scratch, output: PathBuf) -> Result<Self> {
+        Self::launch(Spec::new(paths::tracer_binary()?)?, args, scratch, output)
+    }
+
+    fn launch(spec: Spec, args: &[&str], scratch: Scratch, output: PathBuf) -> Result<Self> {
         let ledger = scratch.join("ledger.json");
-        let spec = record(Spec::new(paths::tracer_binary()?)?, args, &output, &ledger);
+        let spec = record(spec, args, &output, &ledger);
         Self::spawn(&spec, scratch, output)
     }
 
@@ -264,6 +278,33 @@ pub fn run(wrapper: &[&str], args: &[&str]) -> Result<(ExitStatus, String, Strin
         .with_context(|| format!("cannot start {program}"))?;
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     Ok((output.status, text(&output.stdout), text(&output.stderr)))
+}
+
+/// A copy of the tracer that every user may run: the build directory may be closed to others.
+pub fn open_to_all(scratch: &Scratch) -> Result<PathBuf> {
+    let binary = scratch.join("tracer");
+    std::fs::copy(paths::tracer_binary()?, &binary).context("cannot copy the tracer")?;
+    Ok(binary)
+}
+
+/// The tracer refuses: exit code not 0, one sentence that has each of `words` in it, no panic. Returns what it said.
+pub fn refuses(wrapper: &[&str], args: &[&str], words: &[&str]) -> Result<String> {
+    let (status, _, said) = run(wrapper, args)?;
+    ensure!(!status.success(), "it ended with 0 and said:\n{said}");
+    check_refusal(&said, words)?;
+    Ok(said.trim().to_owned())
+}
+
+/// What a refusal says: a sentence, with each of `words` in it.
+pub fn check_refusal(said: &str, words: &[&str]) -> Result<()> {
+    ensure!(!said.contains("panicked") && !said.contains("RUST_BACKTRACE"), "it panicked:\n{said}");
+    for word in words {
+        ensure!(said.to_lowercase().contains(&word.to_lowercase()), "it does not speak of {word}:\n{said}");
+    }
+    // Where it begins is said before it is known that a program cannot be started.
+    let lines = said.lines().filter(|line| !line.trim().is_empty() && !line.starts_with("tracing ")).count();
+    ensure!(lines == 1, "{lines} lines, not a sentence:\n{said}");
+    Ok(())
 }
 
 fn read_json(path: &Path) -> Result<Value> {

@@ -119,6 +119,11 @@ impl<'a> Btf<'a> {
         self.find(name, kind::TYPEDEF).is_some()
     }
 
+    /// Whether there is a function of that name. The kernel lists those that fexit can be put on.
+    pub fn has_function(&self, name: &str) -> bool {
+        self.find(name, kind::FUNC).is_some()
+    }
+
     fn find(&self, name: &str, wanted: u32) -> Option<Type> {
         self.types.iter().find_map(|at| {
             let found = self.type_at(*at as usize).ok()?;

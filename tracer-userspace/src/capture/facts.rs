@@ -93,7 +93,7 @@ pub struct Capability {
 
 impl Capability {
     /// Reading files that belong to other users. `/proc/PID/environ` needs [`Capability::SYS_PTRACE`] besides
-    /// (before Linux 6.13 or so; since then [`Capability::PERFMON`] will do).
+    /// (on kernels of 2025 and later [`Capability::PERFMON`] will do: `may_access_mm` in kernel/fork.c).
     pub const DAC_READ_SEARCH: Self = Self {
         name: "CAP_DAC_READ_SEARCH",
         bit: 2,

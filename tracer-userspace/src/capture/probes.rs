@@ -93,6 +93,27 @@ pub enum Hook {
     Kretprobe(&'static [Function]),
 }
 
+impl Hook {
+    /// The tracepoint, if it is one.
+    pub fn tracepoint(self) -> Option<&'static str> {
+        match self {
+            Self::RawTracepoint(name) => Some(name),
+            Self::Fexit(_) | Self::Kprobe(_) | Self::Kretprobe(_) => None,
+        }
+    }
+
+    /// The kernel functions, if it is any.
+    pub fn functions(self) -> Vec<&'static str> {
+        match self {
+            Self::RawTracepoint(_) => Vec::new(),
+            Self::Fexit(name) => vec![name],
+            Self::Kprobe(functions) | Self::Kretprobe(functions) => {
+                functions.iter().map(|Function(name, _)| *name).collect()
+            }
+        }
+    }
+}
+
 /// A kernel function that a probe is put on, and what it means that the kernel has none of this name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Function(pub &'static str, pub Without);

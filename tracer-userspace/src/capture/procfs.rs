@@ -321,4 +321,4 @@ fn split_args(bytes: &[u8]) -> (Vec<String>, bool) {
 
 #[cfg(test)]
 #[path = "procfs/tests.rs"]
-pub(in crate::capture) mod tests;
+pub(crate) mod tests;

@@ -148,15 +148,20 @@ pub struct ShowArgs {
 }
 
 /// Options of `doctor`.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(after_help = "\
 Examples:
   tracer doctor                 for people
-  tracer doctor --json          for programs")]
+  tracer doctor --json          for programs
+  tracer doctor --bundle        for a bug report")]
 pub struct DoctorArgs {
     /// Print the findings as one JSON object
     #[arg(long)]
     pub json: bool,
+    /// Write a support bundle for a bug report: no names of hosts, users or processes, no addresses [default FILE:
+    /// tracer-support.tar.gz]
+    #[arg(long, value_name = "FILE", num_args = 0..=1, default_missing_value = "tracer-support.tar.gz")]
+    pub bundle: Option<PathBuf>,
     /// Use this way of seeing socket calls and no other
     #[arg(long, value_name = "WAY")]
     pub provider: Option<ProviderArg>,
@@ -203,6 +208,18 @@ mod tests {
         assert_eq!(parse_duration("7"), Ok(Duration::from_secs(7)));
         for bad in ["", "s", "3x", "-1s", "0", "nan", "1e300h"] {
             assert!(parse_duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_bundle_has_a_name_of_its_own() {
+        for (words, want) in [
+            (&["tracer", "doctor", "--bundle"][..], Some("tracer-support.tar.gz")),
+            (&["tracer", "doctor", "--bundle", "x.tar.gz", "--json"], Some("x.tar.gz")),
+            (&["tracer", "doctor"], None),
+        ] {
+            let Command::Doctor(args) = Cli::parse_from(words).command else { panic!("not doctor") };
+            assert_eq!(args.bundle, want.map(PathBuf::from));
         }
     }
 

@@ -36,7 +36,9 @@ impl Before {
     fn new(snapshot: &Snapshot, processes: &[ProcessFacts]) -> Self {
         let hidden = |missing: &Missing| missing.part == Part::NetNs && missing.reason != Reason::Gone;
         let mut before = Self {
+            // Without the ancestor of all, `/proc` hides other users' processes (hidepid).
             blind: snapshot.namespaces_left_out > 0
+                || processes.iter().all(|facts| facts.pid != 1)
                 || processes.iter().any(|facts| facts.missing.iter().any(hidden)),
             ..Self::default()
         };
@@ -96,13 +98,15 @@ mod tests {
     }
 
     fn before(processes: &[ProcessFacts]) -> Before {
+        let init = ProcessFacts { pid: 1, ..ProcessFacts::default() };
+        let processes = [&[init], processes].concat();
         let snapshot = Snapshot {
             tcp: [(OWN.into(), table(10, None)), (CUT.into(), table(20, Some(Incomplete::Time)))].into(),
             unix: UnixTable { sockets: Vec::new(), source: Source::SockDiag, incomplete: None },
             owners: Owners::default(),
             namespaces_left_out: 0,
         };
-        Before::new(&snapshot, processes)
+        Before::new(&snapshot, &processes)
     }
 
     fn role(before: &mut Before, netns: u32, inode: u64) -> Role {

@@ -9,7 +9,7 @@ use crate::capture::drain::kernel_now;
 use crate::capture::procfs::ProcFs;
 use crate::event::{ProcessChange, Stamp};
 use crate::process::{ProcessTable, Window};
-use crate::service::{Part, ProcessFacts, Reason, Runtime};
+use crate::service::{Missing, Part, ProcessFacts, Reason, Runtime};
 use crate::time::Nanos;
 use crate::trace::Services;
 
@@ -23,6 +23,8 @@ pub struct People {
     proc: ProcFs,
     table: RefCell<ProcessTable>,
     known: FxHashSet<u32>,
+    /// `/proc` hides other users' processes: those that are not found in it need not have ended.
+    hidden: bool,
     mn_runtimes: FxHashSet<u32>,
     names: RefCell<FxHashMap<u32, Arc<str>>>,
     unknown: Arc<str>,
@@ -32,6 +34,8 @@ impl People {
     /// Reads every process there is.
     pub fn read_all(mut proc: ProcFs) -> (Self, Vec<ProcessFacts>) {
         let pids = proc.pids().pids;
+        // Everybody's ancestor, in the only pid namespace that is traced from.
+        let hidden = !pids.contains(&1);
         let mut table = ProcessTable::new();
         let mut all = Vec::with_capacity(pids.len());
         let mut known = FxHashSet::default();
@@ -39,7 +43,7 @@ impl People {
         for pid in pids {
             let begin = kernel_now();
             let facts = proc.facts(pid);
-            note_runtime(&mut mn_runtimes, &facts);
+            note_runtime(&mut mn_runtimes, &facts, hidden);
             table.set_facts(facts.clone(), Window { begin, end: kernel_now() });
             known.insert(pid);
             all.push(facts);
@@ -50,6 +54,7 @@ impl People {
                 proc,
                 table: RefCell::new(table),
                 known,
+                hidden,
                 mn_runtimes,
                 names,
                 unknown: Arc::from("unknown"),
@@ -79,7 +84,7 @@ impl People {
         self.known.insert(pid);
         let begin = kernel_now();
         let facts = self.proc.facts(pid);
-        note_runtime(&mut self.mn_runtimes, &facts);
+        note_runtime(&mut self.mn_runtimes, &facts, self.hidden);
         self.table.get_mut().set_facts(facts.clone(), Window { begin, end: kernel_now() });
         self.names.get_mut().remove(&pid);
         Some(facts)
@@ -104,9 +109,9 @@ impl People {
 
 /// Go moves its goroutines between threads at will. A program that nobody could look at may be one: what its threads
 /// seem to say is not believed either.
-fn note_runtime(mn_runtimes: &mut FxHashSet<u32>, facts: &ProcessFacts) {
+fn note_runtime(mn_runtimes: &mut FxHashSet<u32>, facts: &ProcessFacts, hidden: bool) {
     let unreadable =
-        |missing: &crate::service::Missing| missing.part == Part::Runtime && missing.reason != Reason::Gone;
+        |missing: &Missing| missing.part == Part::Runtime && (hidden || missing.reason != Reason::Gone);
     if facts.runtime == Some(Runtime::Go) || facts.missing.iter().any(unreadable) {
         mn_runtimes.insert(facts.pid);
     } else {
@@ -140,7 +145,6 @@ impl Services for People {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::service::Missing;
 
     #[test]
     fn a_program_that_could_not_be_looked_at_is_not_believed_to_keep_to_its_threads() {
@@ -153,13 +157,18 @@ mod tests {
             (4, None, missing(Reason::Gone), false),
             (5, None, vec![Missing { part: Part::Environ, reason: Reason::Denied }], false),
         ] {
-            note_runtime(&mut found, &ProcessFacts { pid, runtime, missing, ..ProcessFacts::default() });
+            note_runtime(
+                &mut found,
+                &ProcessFacts { pid, runtime, missing, ..ProcessFacts::default() },
+                false,
+            );
             assert_eq!(found.contains(&pid), mn, "{pid}");
         }
-        note_runtime(
-            &mut found,
-            &ProcessFacts { pid: 3, runtime: Some(Runtime::Other), ..ProcessFacts::default() },
-        );
+        let other = ProcessFacts { pid: 3, runtime: Some(Runtime::Other), ..ProcessFacts::default() };
+        note_runtime(&mut found, &other, false);
         assert!(!found.contains(&3), "another program took its place");
+        let hidden = ProcessFacts { pid: 6, missing: missing(Reason::Gone), ..ProcessFacts::default() };
+        note_runtime(&mut found, &hidden, true);
+        assert!(found.contains(&6), "with hidepid it looks as if it had ended");
     }
 }

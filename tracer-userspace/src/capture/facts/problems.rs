@@ -195,8 +195,8 @@ impl HostFacts {
         let need = Capability::SYS_PTRACE;
         self.lacks(need).then(|| {
             let hidden = if self.hidepid == Ok(true) {
-                "; and because /proc is mounted with hidepid, even their command lines: services of other users are \
-                 named by what the kernel calls their threads"
+                "; and because /proc is mounted with hidepid, not even which there are: services of other users that run \
+                 already are called `unknown`"
             } else {
                 ""
             };

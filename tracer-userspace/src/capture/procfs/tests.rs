@@ -7,7 +7,7 @@ use super::*;
 use crate::service::{ContainerRuntime, NameSource, service_name};
 
 /// A directory tree that is removed at the end.
-pub(in crate::capture) struct TempTree(PathBuf);
+pub(crate) struct TempTree(PathBuf);
 
 impl TempTree {
     pub fn new() -> Self {
