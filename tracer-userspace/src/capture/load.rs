@@ -10,7 +10,7 @@ use thiserror::Error;
 use tracer_common::abi::{Config, Conn, DEFAULT_HEAD_BYTES, MAX_HEAD_BYTES, counter, mode, select};
 use tracer_common::offsets::Offsets;
 
-use super::offsets::{self, KERNEL_BTF, OffsetError};
+use super::offsets::{self, FieldSource, OffsetError};
 use super::probes::{Probe, Provider, for_provider};
 
 /// The probes, built by `cargo xtask build-ebpf`.
@@ -117,8 +117,8 @@ pub struct Probes {
     counters: PerCpuArray<MapData, u64>,
     /// Which provider is in use.
     pub provider: Provider,
-    /// The offsets in use.
-    pub offsets: Offsets,
+    /// The offsets in use, and where they came from.
+    pub fields: Vec<FieldSource>,
     /// What is missing because an optional probe could not be attached.
     pub missing: Vec<&'static str>,
 }
@@ -144,14 +144,13 @@ impl Probes {
     /// Loads and attaches; nothing is recorded yet.
     pub fn attach(options: &Options) -> Result<Self, LoadError> {
         raise_memlock();
-        let path = options.btf.clone().unwrap_or_else(|| PathBuf::from(KERNEL_BTF));
-        let types = offsets::from_btf_file(&path)?;
-        let provider = options.provider.unwrap_or(if types.has_socket_tracepoints {
+        let located = offsets::find(options.btf.as_deref())?;
+        let provider = options.provider.unwrap_or(if options.kernel >= (6, 3) {
             Provider::SocketTracepoints
         } else {
             Provider::SyscallExit
         });
-        let mut ebpf = load_object(options, &types.offsets)?;
+        let mut ebpf = load_object(options, &located.offsets, located.pt_regs_offset)?;
         let mut missing = Vec::new();
         for probe in for_provider(provider) {
             match (attach_one(&mut ebpf, probe), probe.without) {
@@ -171,7 +170,7 @@ impl Probes {
             counters: PerCpuArray::try_from(take(&mut ebpf, "COUNTERS")?).map_err(map_failed("COUNTERS"))?,
             ebpf,
             provider,
-            offsets: types.offsets,
+            fields: located.fields,
             missing,
         };
         for pid in &options.pids {
@@ -236,7 +235,7 @@ impl Probes {
     }
 }
 
-fn load_object(options: &Options, offsets: &Offsets) -> Result<Ebpf, LoadError> {
+fn load_object(options: &Options, offsets: &Offsets, pt_regs: Option<u32>) -> Result<Ebpf, LoadError> {
     let mut ports = [0u16; 16];
     for (to, from) in ports.iter_mut().zip(&options.ports) {
         *to = *from;
@@ -249,7 +248,7 @@ fn load_object(options: &Options, offsets: &Offsets) -> Result<Ebpf, LoadError> 
         has_task_pt_regs: u32::from(options.kernel >= (5, 15)),
         adopt_exec: u32::from(options.adopt_exec),
         adopt_fork: 1,
-        pt_regs_offset: PT_REGS_OFFSET,
+        pt_regs_offset: pt_regs.unwrap_or(PT_REGS_OFFSET),
     };
     EbpfLoader::new()
         .override_global("CONFIG", &config, true)

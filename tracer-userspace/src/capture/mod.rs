@@ -3,11 +3,13 @@
 //! and only `load`, `drain` and `selfcheck` know aya.
 
 pub mod btf;
+pub mod calibrate;
 pub mod decode;
 pub mod drain;
 pub mod facts;
 pub mod load;
 pub mod offsets;
+pub mod peek;
 pub mod probes;
 pub mod procfs;
 pub mod selfcheck;

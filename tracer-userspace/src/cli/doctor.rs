@@ -12,7 +12,6 @@ use crate::capture::facts::{
 use crate::capture::load::{Options, Probes};
 use crate::capture::offsets::KERNEL_BTF;
 use crate::capture::selfcheck;
-use tracer_common::offsets::{ABSENT, Offsets};
 
 /// Prints what is known, then tries.
 pub fn run(args: &DoctorArgs) -> Result<ExitCode> {
@@ -128,13 +127,10 @@ fn try_it(host: &HostFacts, args: &DoctorArgs) -> ExitCode {
     for missing in &probes.missing {
         line("missing", missing);
     }
-    println!(
-        "\noffsets (from {})",
-        args.btf.as_ref().map_or("the kernel's type information".to_owned(), |p| p.display().to_string())
-    );
-    for (field, path, _) in Offsets::PATHS {
-        let value = probes.offsets.get(field).unwrap_or(ABSENT);
-        line(path, if value == ABSENT { "absent".to_owned() } else { value.to_string() });
+    println!("\noffsets");
+    for field in &probes.fields {
+        let at = field.bytes.map_or_else(|| "-".to_owned(), |bytes| bytes.to_string());
+        println!("  {:<28} {at:>5}  {field}", field.path);
     }
     let checked = selfcheck::run(&mut probes);
     let detach = probes.detach();
