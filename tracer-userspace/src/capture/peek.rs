@@ -162,23 +162,3 @@ pub fn run(program: RawFd, address: u64, len: u64) -> io::Result<()> {
     };
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    #[ignore = "needs root"]
-    fn try_it() {
-        let peek = Peek::load().unwrap();
-        let told = peek.current().unwrap();
-        println!("{told:x?} {}", std::process::id());
-        let begun = std::time::Instant::now();
-        for _ in 0..1000 {
-            assert!(peek.read(told.task, 4096).is_some());
-        }
-        println!("4096: {:?}/1000", begun.elapsed());
-        println!("{:?}", peek.read(told.frame, 65536).map(|b| b.len()));
-        println!("{:?}", peek.read(8, 8));
-    }
-}

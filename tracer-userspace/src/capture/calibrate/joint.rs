@@ -256,3 +256,7 @@ pub fn search_net(memory: &dyn KernelMemory, sk: u64, number: u32) -> BTreeSet<[
     }
     found
 }
+
+#[cfg(test)]
+#[path = "joint_tests.rs"]
+mod tests;

@@ -70,7 +70,7 @@ impl KernelMemory for Live<'_> {
     }
 
     fn follows(&self, value: u64) -> bool {
-        value % 8 == 0 && (value.abs_diff(self.anchor) < self.span || self.image.contains(&value))
+        value.is_multiple_of(8) && (value.abs_diff(self.anchor) < self.span || self.image.contains(&value))
     }
 }
 

@@ -24,6 +24,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::linux::fs::MetadataExt;
+use std::time::Instant;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use thiserror::Error;
@@ -36,7 +37,7 @@ use self::joint::{
 use self::memory::{KernelMemory, Live};
 use self::sample::Evidence;
 pub use self::sample::Finding;
-use self::sockets::Lens;
+use self::sockets::{Lens, inode_number};
 use self::tasks::{Known, Tasks};
 use super::peek::{Peek, PeekError};
 
@@ -75,6 +76,7 @@ fn given(offsets: &Offsets, field: &str) -> Option<u32> {
 
 /// Checks the offsets that are given, and looks for those that are not (`ABSENT`).
 pub fn calibrate(given: &Offsets) -> Result<Calibration, CalibrateError> {
+    let begun = Instant::now();
     let peek = Peek::load()?;
     let memory = Live::new(&peek)?;
     let mut search = Search::new(*given);
@@ -86,6 +88,7 @@ pub fn calibrate(given: &Offsets) -> Result<Calibration, CalibrateError> {
             break;
         }
     }
+    log::info!("offsets looked at on specimens in {:.1} ms", begun.elapsed().as_secs_f64() * 1e3);
     Ok(Calibration { evidence: search.evidence, given: *given })
 }
 
@@ -173,7 +176,7 @@ impl Search {
         let locate = |fd: RawFd| Some(socket_of(memory, file(fd)?, &walk)?.1);
         self.find_inode(memory, &files, &file, &walk);
         self.find_net(memory, &files, &locate);
-        sockets::round(&Lens { memory, locate: &locate }, number, &mut self.evidence);
+        sockets::round(&Lens::new(memory, &locate), number, &mut self.evidence);
         Ok(())
     }
 
@@ -219,7 +222,7 @@ impl Search {
                 Some(Inodes {
                     file: file_at,
                     socket: socket_of(memory, file_at, walk)?.0,
-                    number: inode_number(one.as_raw_fd())?,
+                    number: inode_number(one.as_raw_fd()).ok()?,
                     plain: file(files.plain.as_raw_fd())?,
                     plain_number: files.plain.metadata().ok()?.st_ino(),
                 })
@@ -279,14 +282,6 @@ const SOCK_FIELDS: &[&str] = &[
     "sk_shutdown",
     "unix_peer",
 ];
-
-fn inode_number(fd: RawFd) -> Option<u64> {
-    // SAFETY: all-zero bytes are a valid `struct stat`.
-    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
-    // SAFETY: the kernel fills the structure that the pointer leads to.
-    let result = unsafe { libc::fstat(fd, &raw mut stat) };
-    (result == 0).then_some(stat.st_ino)
-}
 
 /// A socket of a network namespace that exists for it alone, and the namespace's number.
 fn in_another_namespace() -> io::Result<(Socket, u64)> {

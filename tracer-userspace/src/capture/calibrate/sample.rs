@@ -93,6 +93,7 @@ struct Field {
     agreed: u32,
     samples: usize,
     missing: Option<String>,
+    unneeded: Option<String>,
 }
 
 /// What became of a field.
@@ -106,6 +107,8 @@ pub enum Finding {
     Wrong(u32, Option<u32>),
     /// It could not be told, and why.
     Unknown(String),
+    /// This kernel has nothing that the field would be read from, and why.
+    Unneeded(String),
 }
 
 /// All that is known of all fields.
@@ -165,6 +168,13 @@ impl Evidence {
         }
     }
 
+    /// There is nothing on this kernel that the fields would be read from.
+    pub fn unneeded(&mut self, names: &[&'static str], reason: &str) {
+        for name in names {
+            self.fields.entry(name).or_default().unneeded = Some(reason.to_owned());
+        }
+    }
+
     /// The offsets left of a field.
     pub fn candidates(&self, name: &str) -> BTreeSet<u32> {
         self.fields.get(name).and_then(|field| field.candidates.clone()).unwrap_or_default()
@@ -197,6 +207,9 @@ impl Evidence {
             return Finding::Unknown("nothing was tried to find it".to_owned());
         };
         let Some(left) = field.candidates.as_ref() else {
+            if let Some(reason) = field.unneeded.clone() {
+                return Finding::Unneeded(reason);
+            }
             let reason = field.missing.clone();
             return Finding::Unknown(reason.unwrap_or_else(|| "there was no specimen".to_owned()));
         };

@@ -1,6 +1,8 @@
 //! Sockets of our own to look at: of every family and type, with addresses, ports and states that are known, and
 //! other ones in each round.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
 use std::io;
 use std::net::Shutdown;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -31,17 +33,28 @@ mod state {
 
 /// Finds the structures behind descriptors.
 pub struct Lens<'a> {
-    /// Kernel memory.
-    pub memory: &'a dyn KernelMemory,
-    /// The `struct sock` of a descriptor.
-    pub locate: &'a dyn Fn(RawFd) -> Option<u64>,
+    memory: &'a dyn KernelMemory,
+    locate: &'a dyn Fn(RawFd) -> Option<u64>,
+    /// What was found, by the socket's inode number: the way to a structure is eight steps.
+    found: RefCell<HashMap<u64, u64>>,
 }
 
-impl Lens<'_> {
+impl<'a> Lens<'a> {
+    /// `locate` gives the `struct sock` of a descriptor.
+    pub fn new(memory: &'a dyn KernelMemory, locate: &'a dyn Fn(RawFd) -> Option<u64>) -> Self {
+        Self { memory, locate, found: RefCell::default() }
+    }
+
     /// Address of a socket's `struct sock`.
     pub fn address(&self, socket: &Socket) -> io::Result<u64> {
-        (self.locate)(socket.as_raw_fd())
-            .ok_or_else(|| io::Error::other("the structure of a socket of the tracer's own was not found"))
+        let inode = inode_number(socket.as_raw_fd())?;
+        if let Some(known) = self.found.borrow().get(&inode) {
+            return Ok(*known);
+        }
+        let address = (self.locate)(socket.as_raw_fd())
+            .ok_or_else(|| io::Error::other("the structure of a socket of the tracer's own was not found"))?;
+        self.found.borrow_mut().insert(inode, address);
+        Ok(address)
     }
 
     /// What is in it now.
@@ -64,8 +77,14 @@ pub fn round(lens: &Lens<'_>, number: u8, evidence: &mut Evidence) {
         v4,
         evidence,
     );
-    let v6 = tcp_v6(lens, number, evidence);
-    tried(&["sk_daddr6", "sk_saddr6"], v6, evidence);
+    const V6: &[&str] = &["sk_daddr6", "sk_saddr6"];
+    match tcp_v6(lens, number, evidence) {
+        // Switched off for the whole kernel: there are no such sockets to read from.
+        Err(error) if error.raw_os_error() == Some(libc::EAFNOSUPPORT) => {
+            evidence.unneeded(V6, "this kernel runs without IPv6");
+        }
+        other => tried(V6, other, evidence),
+    }
     let kinds = kinds(lens, evidence);
     tried(&["sk_family", "sk_type", "sk_protocol", "sk_state"], kinds, evidence);
     let unix = unix_pairs(lens, evidence);
@@ -197,4 +216,13 @@ fn octets(address: SocketAddr) -> [u8; 4] {
         SocketAddr::V4(v4) => v4.ip().octets(),
         SocketAddr::V6(_) => [0; 4],
     }
+}
+
+/// A descriptor's inode number.
+pub fn inode_number(fd: RawFd) -> io::Result<u64> {
+    // SAFETY: all-zero bytes are a valid `struct stat`.
+    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: the kernel fills the structure that the pointer leads to.
+    let result = unsafe { libc::fstat(fd, &raw mut stat) };
+    if result == 0 { Ok(stat.st_ino) } else { Err(io::Error::last_os_error()) }
 }
