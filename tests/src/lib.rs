@@ -11,6 +11,7 @@
 
 pub mod access_log;
 pub mod bpf;
+pub mod btf;
 pub mod client;
 pub mod compare;
 pub mod load;

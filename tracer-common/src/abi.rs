@@ -370,4 +370,6 @@ mod pod {
     unsafe impl aya::Pod for super::Config {}
     // SAFETY: as above.
     unsafe impl aya::Pod for crate::offsets::Offsets {}
+    // SAFETY: as above; the length of `bytes` is a multiple of eight.
+    unsafe impl aya::Pod for crate::peek::Answer {}
 }

@@ -5,3 +5,4 @@
 pub mod abi;
 pub mod classify;
 pub mod offsets;
+pub mod peek;

@@ -93,8 +93,6 @@ offsets! {
     task_pid: "task_struct.pid",
     /// A task's process id.
     task_tgid: "task_struct.tgid",
-    /// A task's command name.
-    task_comm: "task_struct.comm",
     /// The descriptor table.
     files_fdt: "files_struct.fdt",
     /// The table's array of files.

@@ -166,13 +166,13 @@ fn read_call(regs: u64) -> Option<Call> {
     }
 }
 
-/// Whether the current task has ever used io_uring: then a completion may run inside an unrelated system call, whose
-/// registers say nothing about this socket.
+/// Whether the current task may have used io_uring: then a completion may run inside an unrelated system call, whose
+/// registers say nothing about this socket. Where that cannot be told, it may have.
 #[inline(always)]
 pub fn uses_io_uring() -> bool {
     let at = offset!(task_io_uring);
     if at == tracer_common::offsets::ABSENT as u64 {
-        return false;
+        return true;
     }
     if config!(has_task_pt_regs) != 0 {
         // SAFETY: a load through the task pointer that the verifier tracks, at an offset it knows.

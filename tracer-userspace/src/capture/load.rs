@@ -9,10 +9,10 @@ use aya::programs::ProgramType;
 use aya::sys::{BpfHelper, is_helper_supported};
 use aya::{Btf, Ebpf, EbpfLoader};
 use tracer_common::abi::{Config, Conn, DEFAULT_HEAD_BYTES, MAX_HEAD_BYTES, counter, mode, select};
-use tracer_common::offsets::Offsets;
 
 use super::attach::{Attached, attach, detach};
 use super::error::{LoadError, failed};
+use super::offsets::{FieldSource, Located};
 use super::probes::{Probe, Provider, for_provider};
 
 /// The probes, built by `cargo xtask build-ebpf`.
@@ -80,8 +80,8 @@ pub struct Probes {
     counters: PerCpuArray<MapData, u64>,
     /// Which provider is in use.
     pub provider: Provider,
-    /// The offsets in use.
-    pub offsets: Offsets,
+    /// The offsets in use, and where they came from.
+    pub fields: Vec<FieldSource>,
     /// What is missing because an optional probe could not be attached, or because of the provider.
     pub missing: Vec<&'static str>,
     /// The programs in place, and where.
@@ -128,11 +128,11 @@ impl Probes {
     /// Loads and attaches one provider's programs; nothing is recorded yet.
     pub(super) fn attach(
         options: &Options,
-        offsets: &Offsets,
+        located: &Located,
         provider: Provider,
         btf: Option<&Btf>,
     ) -> Result<Self, LoadError> {
-        let mut ebpf = load_object(options, offsets, provider)?;
+        let mut ebpf = load_object(options, located, provider)?;
         let mut missing: Vec<&'static str> = provider.blind_to().into_iter().collect();
         let mut programs = Vec::new();
         for probe in for_provider(provider) {
@@ -150,7 +150,7 @@ impl Probes {
             counters: PerCpuArray::try_from(take(&mut ebpf, "COUNTERS")?).map_err(map_failed("COUNTERS"))?,
             ebpf,
             provider,
-            offsets: *offsets,
+            fields: located.fields.clone(),
             missing,
             programs,
         };
@@ -231,7 +231,7 @@ impl Probes {
     }
 }
 
-fn load_object(options: &Options, offsets: &Offsets, provider: Provider) -> Result<Ebpf, LoadError> {
+fn load_object(options: &Options, located: &Located, provider: Provider) -> Result<Ebpf, LoadError> {
     let mut ports = [0u16; 16];
     for (to, from) in ports.iter_mut().zip(&options.ports) {
         *to = *from;
@@ -244,7 +244,7 @@ fn load_object(options: &Options, offsets: &Offsets, provider: Provider) -> Resu
         has_task_pt_regs: u32::from(has_task_pt_regs()),
         adopt_exec: u32::from(options.adopt_exec),
         adopt_fork: 1,
-        pt_regs_offset: PT_REGS_OFFSET,
+        pt_regs_offset: located.pt_regs_offset.unwrap_or(PT_REGS_OFFSET),
         may_miss: u32::from(provider.may_miss()),
         pad: 0,
     };
@@ -253,7 +253,7 @@ fn load_object(options: &Options, offsets: &Offsets, provider: Provider) -> Resu
         // Nothing in the object is to be relocated; parsing the kernel's types for it would take 50 ms.
         .btf(None)
         .override_global("CONFIG", &config, true)
-        .override_global("OFFSETS", offsets, true)
+        .override_global("OFFSETS", &located.offsets, true)
         .map_max_entries("EVENTS", options.ring_bytes.max(4096).next_power_of_two())
         .map_max_entries("PROCESSES", options.pid_max / 8 + 1)
         .map_max_entries("IN_CALL", in_call)

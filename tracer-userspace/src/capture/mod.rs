@@ -4,6 +4,7 @@
 
 mod attach;
 pub mod btf;
+pub mod calibrate;
 mod crowd;
 pub mod decode;
 pub mod drain;
@@ -11,6 +12,7 @@ pub mod error;
 pub mod facts;
 pub mod load;
 pub mod offsets;
+pub mod peek;
 pub mod probes;
 pub mod procfs;
 pub mod selfcheck;

@@ -3,28 +3,48 @@
 //! An offset that is wrong by a byte is accepted by the verifier and gives plausible nonsense. Here every field that is
 //! read has a value known from elsewhere: getsockname, fstat, the bytes themselves, and the other end.
 
+mod calls;
+mod unborn;
+
 use std::fs::File;
-use std::io::{IoSlice, Read, Write};
+use std::io::Read;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::linux::fs::MetadataExt;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
 use tracer_common::abi::{ConnId, mode};
 
+use self::calls::Call;
 use super::error::LoadError;
 use super::load::Probes;
 use crate::event::{Direction, Endpoints, Event, Open};
 
-const REQUEST: &[u8] = b"GET /tracer-self-check HTTP/1.1\r\nHost: localhost\r\n\r\n";
-const RESPONSE: &[u8] = b"HTTP/1.1 204 No Content\r\n\r\n";
+/// Requests and responses: one for each pair of system calls.
+const ROUNDS: usize = Call::ALL.len();
+/// After the request of this round, bytes are sent that never were in user memory.
+const FILE_ROUND: usize = 1;
+/// So many.
+const FILE_BYTES: usize = 1000;
 const PATIENCE: Duration = Duration::from_millis(500);
+
+/// The request of a round; they are of one length.
+fn request(round: usize) -> Vec<u8> {
+    format!("GET /tracer-self-check/{round} HTTP/1.1\r\nHost: localhost\r\n\r\n").into_bytes()
+}
+
+/// The response of a round; they are of one length. Round [`ROUNDS`] is the goodbye.
+fn response(round: usize) -> Vec<u8> {
+    format!("HTTP/1.1 204 No Content\r\nRound: {round}\r\n\r\n").into_bytes()
+}
 
 struct Seen {
     conn: ConnId,
     dir: Direction,
     seq: u32,
+    /// Bytes moved in this direction before.
+    before: u64,
     data: Vec<u8>,
     tgid: u32,
     tid: u32,
@@ -41,7 +61,8 @@ pub fn run(probes: &mut Probes) -> Result<(), LoadError> {
     probes.set_mode(mode::SELF_CHECK)?;
     let result = check_tcp(probes, IpAddr::V4(Ipv4Addr::LOCALHOST))
         .and_then(|()| check_ipv6(probes))
-        .and_then(|()| check_unix(probes));
+        .and_then(|()| check_unix(probes))
+        .and_then(|()| unborn::check(probes));
     probes.set_mode(mode::OFF)?;
     probes.drain(|_| {});
     probes.forget_connections();
@@ -60,10 +81,10 @@ fn check_tcp(probes: &mut Probes, ip: IpAddr) -> Result<(), String> {
     let io = |error: std::io::Error| format!("a connection of the tracer's own to {ip} failed: {error}");
     let listener = TcpListener::bind((ip, 0)).map_err(io)?;
     let mut client = TcpStream::connect(listener.local_addr().map_err(io)?).map_err(io)?;
-    let (mut server, _) = listener.accept().map_err(io)?;
-    converse(&mut client, &mut server).map_err(io)?;
-    say_goodbye(&mut client, &mut server).map_err(io)?;
-    let records = collect(probes, 2, 10);
+    let (server, _) = listener.accept().map_err(io)?;
+    converse(client.as_raw_fd(), server.as_raw_fd(), true).map_err(io)?;
+    say_goodbye(&mut client, &server).map_err(io)?;
+    let records = collect(probes, 2, 4 * ROUNDS + 2);
 
     let local = client.local_addr().map_err(io)?;
     let remote = client.peer_addr().map_err(io)?;
@@ -80,9 +101,9 @@ fn check_tcp(probes: &mut Probes, ip: IpAddr) -> Result<(), String> {
 
 fn check_unix(probes: &mut Probes) -> Result<(), String> {
     let io = |error: std::io::Error| format!("a unix socket of the tracer's own failed: {error}");
-    let (mut client, mut server) = UnixStream::pair().map_err(io)?;
-    converse(&mut client, &mut server).map_err(io)?;
-    let records = collect(probes, 2, 8);
+    let (client, server) = UnixStream::pair().map_err(io)?;
+    converse(client.as_raw_fd(), server.as_raw_fd(), false).map_err(io)?;
+    let records = collect(probes, 2, 4 * ROUNDS);
     let by_inode = |fd| -> Result<&Open, String> {
         let inode = inode_of(fd)?;
         records.opens.iter().find(|open| open.inode == inode).ok_or_else(|| {
@@ -100,37 +121,34 @@ fn check_unix(probes: &mut Probes) -> Result<(), String> {
     check_conversation(&records, a.conn, b.conn, false)
 }
 
-/// Two requests and two responses; one of each from several buffers in one call.
-fn converse<S: Read + Write>(client: &mut S, server: &mut S) -> std::io::Result<()> {
-    let mut buffer = [0u8; 256];
-    for round in 0..2 {
-        let (request, rest) = REQUEST.split_at(9);
-        if round == 0 {
-            client.write_all(REQUEST)?;
-        } else {
-            client.write_vectored(&[IoSlice::new(request), IoSlice::new(rest)]).map(|_| ())?;
+/// Requests and responses, by every system call on each end.
+fn converse(client: RawFd, server: RawFd, tcp: bool) -> std::io::Result<()> {
+    for round in 0..ROUNDS {
+        let (request, response) = (request(round), response(round));
+        Call::turn(round, 0).send(client, &request)?;
+        Call::turn(round, 0).receive(server, request.len())?;
+        if tcp && round == FILE_ROUND {
+            calls::send_file(client, FILE_BYTES)?;
+            let mut left = FILE_BYTES;
+            while left > 0 {
+                let part = left.min(500);
+                Call::Plain.receive(server, part)?;
+                left -= part;
+            }
         }
-        read_all(server, &mut buffer, REQUEST.len())?;
-        server.write_all(RESPONSE)?;
-        read_all(client, &mut buffer, RESPONSE.len())?;
+        Call::turn(round, 1).send(server, &response)?;
+        Call::turn(round, 2).receive(client, response.len())?;
     }
     Ok(())
 }
 
 /// A response and the end of the stream, received in one call: the FIN has a sequence number too (tcp_sock.rcv_nxt,
 /// sock.sk_shutdown).
-fn say_goodbye(client: &mut TcpStream, server: &mut TcpStream) -> std::io::Result<()> {
-    server.write_all(RESPONSE)?;
+fn say_goodbye(client: &mut TcpStream, server: &TcpStream) -> std::io::Result<()> {
+    Call::Plain.send(server.as_raw_fd(), &response(ROUNDS))?;
     server.shutdown(std::net::Shutdown::Write)?;
     let mut buffer = [0u8; 256];
     client.read(&mut buffer).map(|_| ())
-}
-
-fn read_all(from: &mut impl Read, buffer: &mut [u8], len: usize) -> std::io::Result<()> {
-    match buffer.get_mut(..len) {
-        Some(part) => from.read_exact(part),
-        None => Ok(()),
-    }
 }
 
 /// Waits until that many records came, or patience ends.
@@ -144,6 +162,7 @@ fn collect(probes: &mut Probes, opens: usize, segments: usize) -> Records {
                 conn: s.conn,
                 dir: s.dir,
                 seq: s.seq,
+                before: if s.dir == Direction::Rx { s.rx.bytes } else { s.tx.bytes },
                 data: s.data.to_vec(),
                 tgid: s.stamp.tgid,
                 tid: s.stamp.tid,
@@ -216,46 +235,85 @@ fn check_conversation(records: &Records, client: ConnId, server: ConnId, tcp: bo
     let of = |conn: ConnId, dir: Direction| -> Vec<&Seen> {
         records.segments.iter().filter(|s| s.conn == conn && s.dir == dir).collect()
     };
-    let responses = if tcp { 3 } else { 2 };
-    for (from, to, bytes, count) in [(client, server, REQUEST, 2), (server, client, RESPONSE, responses)] {
+    let requests: Vec<_> =
+        (0..ROUNDS).map(|round| (request(round), Call::turn(round, 0), Call::turn(round, 0))).collect();
+    let mut responses: Vec<_> =
+        (0..ROUNDS).map(|round| (response(round), Call::turn(round, 1), Call::turn(round, 2))).collect();
+    if tcp {
+        responses.push((response(ROUNDS), Call::Plain, Call::Address));
+    }
+    for (from, to, messages) in [(client, server, &requests), (server, client, &responses)] {
         let (sent, received) = (of(from, Direction::Tx), of(to, Direction::Rx));
-        if sent.len() != count || received.len() != count {
+        if sent.is_empty() && received.is_empty() {
+            return Err(format!("of {} messages none was seen", messages.len()));
+        }
+        let mut before = 0;
+        for (bytes, sends, receives) in messages {
+            let a = find_message(&sent, bytes, messages.len(), "sent", sends.sends())?;
+            let b = find_message(&received, bytes, messages.len(), "received", receives.receives())?;
+            check_message(a, b, before)?;
+            before += bytes.len() as u64;
+            if tcp && from == client && *bytes == request(FILE_ROUND) {
+                before += FILE_BYTES as u64;
+            }
+        }
+        check_steps(&sent, tcp)?;
+    }
+    Ok(())
+}
+
+/// The record of a message.
+fn find_message<'a>(
+    seen: &[&'a Seen],
+    bytes: &[u8],
+    count: usize,
+    moved: &str,
+    call: &str,
+) -> Result<&'a Seen, String> {
+    if let Some(found) = seen.iter().find(|s| s.data == bytes) {
+        return Ok(found);
+    }
+    if seen.len() < count {
+        return Err(format!("a message {moved} with {call} was not seen"));
+    }
+    Err(format!(
+        "the bytes of a message {moved} with {call} were not read back as they were sent (task_struct.files, \
+         files_struct.fdt, fdtable.fd, file.private_data, socket.sk, or the saved registers)"
+    ))
+}
+
+/// Both ends' records of one message, before which `before` bytes had gone the same way.
+fn check_message(sent: &Seen, received: &Seen, before: u64) -> Result<(), String> {
+    if sent.seq != received.seq {
+        return Err(format!(
+            "the same byte has sequence number {} at one end and {} at the other \
+             (tcp_sock.write_seq, tcp_sock.copied_seq, tcp_sock.rcv_nxt, sock.sk_shutdown)",
+            sent.seq, received.seq
+        ));
+    }
+    for seen in [sent, received] {
+        if seen.tgid != std::process::id() || seen.tid == 0 {
+            return Err(format!("a call of process {} was seen as one of {}", std::process::id(), seen.tgid));
+        }
+        if seen.before != before {
             return Err(format!(
-                "of {count} messages {} were seen being sent and {} being received",
-                sent.len(),
-                received.len()
+                "{before} bytes went before a message (some of them with sendfile), and {} were counted",
+                seen.before
             ));
         }
-        for (a, b) in sent.iter().zip(&received) {
-            if a.data != bytes || b.data != bytes {
-                return Err(
-                    "the bytes of a message were not read back as they were sent (task_struct.files, \
-                     fdtable.fd, file.private_data, socket.sk, or the saved registers)"
-                        .to_owned(),
-                );
-            }
-            if a.seq != b.seq {
-                return Err(format!(
-                    "the same byte has sequence number {} at one end and {} at the other \
-                     (tcp_sock.write_seq, tcp_sock.copied_seq, tcp_sock.rcv_nxt, sock.sk_shutdown)",
-                    a.seq, b.seq
-                ));
-            }
-            if a.tgid != std::process::id() || a.tid == 0 {
-                return Err(format!(
-                    "a call of process {} was seen as one of {}",
-                    std::process::id(),
-                    a.tgid
-                ));
-            }
-        }
-        let step = match sent.as_slice() {
-            [first, second, ..] => second.seq.wrapping_sub(first.seq),
-            _ => 0,
-        };
-        if step as usize != bytes.len() {
+    }
+    Ok(())
+}
+
+/// The sequence number moves by what is sent.
+fn check_steps(sent: &[&Seen], tcp: bool) -> Result<(), String> {
+    let Some(first) = sent.first() else { return Ok(()) };
+    for seen in sent {
+        let (moved, counted) =
+            (seen.seq.wrapping_sub(first.seq), seen.before.wrapping_sub(first.before) as u32);
+        if moved != counted {
             let field = if tcp { "tcp_sock.write_seq" } else { "the byte count" };
-            return Err(format!("{field} moved by {step} for a message of {} bytes", bytes.len()));
+            return Err(format!("{field} moved by {moved} for messages of {counted} bytes"));
         }
     }
     Ok(())

@@ -1,14 +1,12 @@
 //! Finds the provider that works on this kernel, by trying: load, attach, and check on connections of the tracer's own.
 
-use std::path::PathBuf;
-
 use aya::Btf;
 use aya_obj::btf::BtfKind;
 
 use super::crowd::{Crowd, SLEEPERS};
 use super::error::LoadError;
 use super::load::{Options, Probes, raise_memlock};
-use super::offsets::{self, KERNEL_BTF};
+use super::offsets::{self, Located};
 use super::probes::Provider;
 use super::selfcheck;
 
@@ -53,9 +51,8 @@ impl std::error::Error for NotStarted {
 /// Tries the providers, or the one that was asked for, until one works.
 pub fn start(options: &Options) -> Result<Started, NotStarted> {
     raise_memlock();
-    let path = options.btf.clone().unwrap_or_else(|| PathBuf::from(KERNEL_BTF));
-    let offsets = match offsets::from_btf_file(&path) {
-        Ok(offsets) => offsets,
+    let located = match offsets::find(options.btf.as_deref()) {
+        Ok(located) => located,
         Err(error) => return Err(NotStarted { error: error.into(), attempts: Vec::new() }),
     };
     let wanted = |provider: &&Provider| options.provider.is_none_or(|only| only == **provider);
@@ -63,7 +60,7 @@ pub fn start(options: &Options) -> Result<Started, NotStarted> {
     let mut attempts = Vec::new();
     let mut errors = Vec::new();
     for provider in Provider::ALL.iter().filter(wanted) {
-        match try_provider(options, &offsets, *provider, &mut kernel) {
+        match try_provider(options, &located, *provider, &mut kernel) {
             Ok(probes) => {
                 attempts.push(Attempt { provider: *provider, refused: None });
                 return Ok(Started { probes, attempts });
@@ -80,7 +77,7 @@ pub fn start(options: &Options) -> Result<Started, NotStarted> {
 
 fn try_provider(
     options: &Options,
-    offsets: &tracer_common::offsets::Offsets,
+    located: &Located,
     provider: Provider,
     kernel: &mut KernelBtf,
 ) -> Result<Probes, LoadError> {
@@ -88,7 +85,7 @@ fn try_provider(
         Provider::FunctionExits => Some(kernel.for_function_exits()?),
         _ => None,
     };
-    let mut probes = Probes::attach(options, offsets, provider, btf)?;
+    let mut probes = Probes::attach(options, located, provider, btf)?;
     selfcheck::run(&mut probes)?;
     if provider == Provider::Kprobes && options.provider.is_none() {
         holds_in_a_crowd(&mut probes)?;

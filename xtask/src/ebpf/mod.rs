@@ -15,6 +15,8 @@ use toolchain::Toolchain;
 
 /// Architectures that objects are built for: the layout of saved registers differs.
 const ARCHES: &[&str] = &["x86_64", "aarch64"];
+/// The objects: the probes, and the reader of kernel memory that finds offsets at start.
+const OBJECTS: &[&str] = &["tracer", "peek"];
 const TARGET: &str = "bpfel-unknown-none";
 
 /// Builds the objects and records what they came from.
@@ -27,11 +29,12 @@ pub fn build(workspace: &Path) -> Result<()> {
     provenance += &format!("sources {}\n", source_hash(workspace)?);
     provenance += &format!("rustc {}\nbpf-linker {}\n", tools.rustc_version, tools.linker_version);
     for arch in ARCHES {
-        let bytes = compile(workspace, &tools, arch)?;
-        provenance += &format!("object {arch} {}\n", hex(&Sha256::digest(&bytes)));
-        let to = object_path(workspace, arch);
-        std::fs::write(&to, &bytes).with_context(|| format!("cannot write {}", to.display()))?;
-        println!("{}: {} bytes", relative(workspace, &to), bytes.len());
+        for (object, bytes) in compile(workspace, &tools, arch)? {
+            provenance += &format!("object {object} {arch} {}\n", hex(&Sha256::digest(&bytes)));
+            let to = object_path(workspace, object, arch);
+            std::fs::write(&to, &bytes).with_context(|| format!("cannot write {}", to.display()))?;
+            println!("{}: {} bytes", relative(workspace, &to), bytes.len());
+        }
     }
     std::fs::write(directory.join("provenance.txt"), provenance)?;
     Ok(())
@@ -52,13 +55,13 @@ pub fn check(workspace: &Path) -> Result<()> {
     if recorded("sources")? != source_hash(workspace)? {
         bail!("the sources of the probes changed after the objects were built: run `cargo xtask build-ebpf`");
     }
-    for arch in ARCHES {
-        let committed = std::fs::read(object_path(workspace, arch))?;
+    for (object, arch) in OBJECTS.iter().flat_map(|object| ARCHES.iter().map(move |arch| (object, arch))) {
+        let committed = std::fs::read(object_path(workspace, object, arch))?;
         inspect::refuse_defects(&committed, &[])
-            .with_context(|| format!("the committed object for {arch}"))?;
-        if hex(&Sha256::digest(&committed)) != recorded(&format!("object {arch}"))? {
+            .with_context(|| format!("the committed object {object} for {arch}"))?;
+        if hex(&Sha256::digest(&committed)) != recorded(&format!("object {object} {arch}"))? {
             bail!(
-                "the committed object for {arch} is not the one that was recorded: run `cargo xtask build-ebpf`"
+                "the committed object {object} for {arch} is not the one that was recorded: run `cargo xtask build-ebpf`"
             );
         }
     }
@@ -73,24 +76,26 @@ pub fn check(workspace: &Path) -> Result<()> {
         }
     }
     for arch in ARCHES {
-        if compile(workspace, &tools, arch)? != std::fs::read(object_path(workspace, arch))? {
-            bail!("building the probes for {arch} gives other bytes than the committed ones");
+        for (object, bytes) in compile(workspace, &tools, arch)? {
+            if bytes != std::fs::read(object_path(workspace, object, arch))? {
+                bail!("building {object} for {arch} gives other bytes than the committed ones");
+            }
+            println!("{object}, {arch}: the committed object comes from the committed sources");
         }
-        println!("{arch}: the committed object comes from the committed sources");
     }
     Ok(())
 }
 
-fn object_path(workspace: &Path, arch: &str) -> PathBuf {
-    workspace.join(format!("tracer-userspace/bpf/tracer.{arch}.o"))
+fn object_path(workspace: &Path, object: &str, arch: &str) -> PathBuf {
+    workspace.join(format!("tracer-userspace/bpf/{object}.{arch}.o"))
 }
 
 fn relative(workspace: &Path, path: &Path) -> String {
     path.strip_prefix(workspace).unwrap_or(path).display().to_string()
 }
 
-/// Compiles for one architecture and returns the stripped object.
-fn compile(workspace: &Path, tools: &Toolchain, arch: &str) -> Result<Vec<u8>> {
+/// Compiles for one architecture and returns the stripped objects.
+fn compile(workspace: &Path, tools: &Toolchain, arch: &str) -> Result<Vec<(&'static str, Vec<u8>)>> {
     let target_dir = workspace.join("target/ebpf").join(arch);
     let private =
         private::prefixes(workspace, [(tools.library.clone(), "library"), (tools.sysroot.clone(), "rust")])?;
@@ -118,8 +123,19 @@ fn compile(workspace: &Path, tools: &Toolchain, arch: &str) -> Result<Vec<u8>> {
     if !status.success() {
         bail!("building the probes for {arch} failed");
     }
-    let built = target_dir.join(TARGET).join("release/tracer");
-    let stripped = target_dir.join("tracer.o");
+    let mut objects = Vec::new();
+    for object in OBJECTS {
+        let bytes = strip(tools, &target_dir, object)?;
+        inspect::refuse_defects(&bytes, &private).with_context(|| format!("{object} for {arch}"))?;
+        objects.push((*object, bytes));
+    }
+    Ok(objects)
+}
+
+/// Takes the debug information out of a built object.
+fn strip(tools: &Toolchain, target_dir: &Path, object: &str) -> Result<Vec<u8>> {
+    let built = target_dir.join(TARGET).join("release").join(object);
+    let stripped = target_dir.join(format!("{object}.o"));
     let status = Command::new(&tools.strip)
         .arg("--strip-debug")
         .arg("-o")
@@ -129,7 +145,5 @@ fn compile(workspace: &Path, tools: &Toolchain, arch: &str) -> Result<Vec<u8>> {
     if !status.success() {
         bail!("stripping {} failed", built.display());
     }
-    let bytes = std::fs::read(&stripped)?;
-    inspect::refuse_defects(&bytes, &private)?;
-    Ok(bytes)
+    Ok(std::fs::read(&stripped)?)
 }

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use super::report::{OffsetReport, ProgramReport, ProviderReport, ProviderState};
 use crate::capture::facts::HostFacts;
-use crate::capture::load::{Options, Probes, ProgramFacts};
+use crate::capture::load::{Options, ProgramFacts};
+use crate::capture::offsets::FieldSource;
 use crate::capture::probes::Provider;
 use crate::capture::start::{Attempt, Started, start};
 use crate::cli::args::DoctorArgs;
-use tracer_common::offsets::{ABSENT, Offsets};
 
 /// What came of it.
 #[derive(Debug)]
@@ -60,14 +60,14 @@ pub fn make(facts: &HostFacts, args: &DoctorArgs) -> Trial {
         ..Options::default()
     };
     match start(&options) {
-        Ok(started) => examine(started, args),
+        Ok(started) => examine(started),
         Err(error) => Trial::failed(&error.attempts, error.to_string()),
     }
 }
 
-fn examine(Started { mut probes, attempts }: Started, args: &DoctorArgs) -> Trial {
+fn examine(Started { mut probes, attempts }: Started) -> Trial {
     let programs = probes.programs().into_iter().map(program).collect();
-    let offsets = offsets(&probes, args);
+    let offsets = probes.fields.iter().map(offset).collect();
     Trial {
         providers: outcomes(&attempts),
         provider: Some(probes.provider.name().to_owned()),
@@ -103,23 +103,11 @@ fn program(facts: ProgramFacts) -> ProgramReport {
     }
 }
 
-fn offsets(probes: &Probes, args: &DoctorArgs) -> Vec<OffsetReport> {
-    // Not the file's name: it may say who the user is, and this may be sent to somebody.
-    let source = if args.btf.is_some() {
-        "type information given with --btf"
-    } else {
-        "kernel's type information (BTF)"
-    };
-    Offsets::PATHS
-        .iter()
-        .map(|(field, path, _)| {
-            let bytes = probes.offsets.get(field).filter(|bytes| *bytes != ABSENT);
-            OffsetReport {
-                field: (*field).to_owned(),
-                path: (*path).to_owned(),
-                bytes,
-                source: source.to_owned(),
-            }
-        })
-        .collect()
+fn offset(field: &FieldSource) -> OffsetReport {
+    OffsetReport {
+        field: field.field.to_owned(),
+        path: field.path.to_owned(),
+        bytes: field.bytes,
+        source: field.to_string(),
+    }
 }
