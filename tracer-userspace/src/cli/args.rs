@@ -92,7 +92,7 @@ pub struct RecordArgs {
     /// Use this way of seeing socket calls and no other
     #[arg(long, value_name = "WAY", help_heading = "Rarely needed")]
     pub provider: Option<ProviderArg>,
-    /// Kernel type information, where the kernel has none of its own
+    /// Kernel type information (raw BTF) instead of the kernel's own; `calibrate` uses none at all
     #[arg(long, value_name = "FILE", help_heading = "Rarely needed")]
     pub btf: Option<PathBuf>,
     /// Say more about what is done
@@ -133,7 +133,7 @@ pub struct ShowArgs {
 /// Options of `doctor`.
 #[derive(Args, Debug)]
 pub struct DoctorArgs {
-    /// Kernel type information to check instead of the kernel's own
+    /// Kernel type information (raw BTF) instead of the kernel's own; `calibrate` uses none at all
     #[arg(long, value_name = "FILE")]
     pub btf: Option<PathBuf>,
 }

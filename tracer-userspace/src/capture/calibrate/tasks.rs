@@ -76,7 +76,9 @@ pub fn round<'s>(
     let samples = |want: &dyn Fn(&Told) -> Want| -> Vec<Sample> {
         tasks.iter().map(|(told, bytes)| Sample { bytes: Rc::clone(bytes), want: want(told) }).collect()
     };
-    evidence.add("task_pid", &samples(&|told| Want::U32(told.tid)));
+    // The process id has always followed the thread id; 7.3 has a copy of the latter elsewhere (sched_ext_entity.tid).
+    let pair = |told: &Told| [told.tid.to_ne_bytes(), told.tgid.to_ne_bytes()].concat();
+    evidence.add("task_pid", &samples(&|told| Want::Bytes(pair(told))));
     evidence.add("task_tgid", &samples(&|told| Want::U32(told.tgid)));
     evidence.add("task_stack", &samples(&|told| Want::StackOf(told.frame)));
     saved_registers([&mine, &own_table.facts, &plain.facts], &tasks, evidence);
