@@ -1,6 +1,6 @@
 //! From the kernel to [`crate::event::Event`]: features and offsets, load, self-check, attach, drain, detach; and what
 //! else must be asked of the system (processes, sockets, the host). Nothing outside this module talks to the kernel,
-//! and only `start`, `load`, `attach`, `error` and `drain` know aya.
+//! and only `start`, `load`, `attach`, `error`, `peek` and `drain` know aya.
 
 mod attach;
 pub mod btf;

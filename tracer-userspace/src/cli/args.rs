@@ -94,7 +94,7 @@ pub struct RecordArgs {
     /// Use this way of seeing socket calls and no other
     #[arg(long, value_name = "WAY", help_heading = "Rarely needed")]
     pub provider: Option<ProviderArg>,
-    /// Kernel type information, where the kernel has none of its own
+    /// Kernel type information (raw BTF) instead of the kernel's own; `calibrate` uses none at all
     #[arg(long, value_name = "FILE", help_heading = "Rarely needed")]
     pub btf: Option<PathBuf>,
     /// Say more about what is done
@@ -165,7 +165,7 @@ pub struct DoctorArgs {
     /// Use this way of seeing socket calls and no other
     #[arg(long, value_name = "WAY")]
     pub provider: Option<ProviderArg>,
-    /// Kernel type information to check instead of the kernel's own
+    /// Kernel type information (raw BTF) instead of the kernel's own; `calibrate` uses none at all
     #[arg(long, value_name = "FILE")]
     pub btf: Option<PathBuf>,
 }

@@ -76,12 +76,13 @@ pub fn round<'s>(
     let samples = |want: &dyn Fn(&Told) -> Want| -> Vec<Sample> {
         tasks.iter().map(|(told, bytes)| Sample { bytes: Rc::clone(bytes), want: want(told) }).collect()
     };
-    evidence.add("task_pid", &samples(&|told| Want::U32(told.tid)));
+    // The process id has always followed the thread id; 7.3 has a copy of the latter elsewhere (sched_ext_entity.tid).
+    let pair = |told: &Told| [told.tid.to_ne_bytes(), told.tgid.to_ne_bytes()].concat();
+    evidence.add("task_pid", &samples(&|told| Want::Bytes(pair(told))));
     evidence.add("task_tgid", &samples(&|told| Want::U32(told.tgid)));
     evidence.add("task_stack", &samples(&|told| Want::StackOf(told.frame)));
     saved_registers([&mine, &own_table.facts, &plain.facts], &tasks, evidence);
-    io_uring(&own_table, &task, evidence)?;
-    evidence.add("task_io_uring", &[Sample { bytes: task(&plain.facts.told)?, want: Want::U64(0) }]);
+    io_uring(&own_table, &plain, &task, evidence)?;
 
     let mut tables = Vec::new();
     for facts in [&mine, &own_table.facts] {
@@ -107,9 +108,10 @@ fn saved_registers(facts: [&Facts; 3], tasks: &[(Told, Rc<[u8]>)], evidence: &mu
     }
 }
 
-/// A thread sets up a ring between two looks at it.
+/// A thread sets up a ring between two looks at it, and another does not.
 fn io_uring(
     parked: &Parked,
+    without: &Parked,
     task: &dyn Fn(&Told) -> io::Result<Rc<[u8]>>,
     evidence: &mut Evidence,
 ) -> io::Result<()> {
@@ -121,7 +123,8 @@ fn io_uring(
     match done {
         Ok(()) => {
             let bytes = task(&parked.facts.told)?;
-            evidence.add("task_io_uring", &[Sample { bytes, want: Want::Appeared(before) }]);
+            let never = Sample { bytes: task(&without.facts.told)?, want: Want::U64(0) };
+            evidence.add("task_io_uring", &[Sample { bytes, want: Want::Appeared(before) }, never]);
         }
         Err(error) => {
             evidence.missing(&["task_io_uring"], &format!("io_uring cannot be used here ({error})"));
