@@ -101,11 +101,10 @@ impl HostFacts {
         };
         Some(limits(
             format!(
-                "{what}: where its structures' members lie is found by calibration, on connections and tasks of the \
-                 tracer's own, and the provider fexit cannot be used"
+                "{what}: unless a file given with --btf has it, where its structures' members lie is found by \
+                 calibration, on connections and tasks of the tracer's own, and the provider fexit cannot be used"
             ),
-            "nothing has to be done; with `--btf FILE`, or a kernel built with CONFIG_DEBUG_INFO_BTF=y, nothing has to be \
-             searched for",
+            "nothing has to be done; a kernel built with CONFIG_DEBUG_INFO_BTF=y has it",
         ))
     }
 
@@ -355,7 +354,7 @@ mod tests {
         for btf in [Btf::Absent, Btf::Denied] {
             let types = only(&HostFacts { btf: Ok(btf), ..good() });
             assert_eq!(types.severity, Severity::Limits);
-            assert!(types.what.contains("calibration") && types.remedy.contains("--btf"), "{types}");
+            assert!(types.what.contains("calibration") && types.what.contains("--btf"), "{types}");
         }
     }
 
