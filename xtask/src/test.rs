@@ -4,7 +4,7 @@
 //! programs run through sudo.
 
 use std::path::PathBuf;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
@@ -44,7 +44,7 @@ pub fn run(options: &Options) -> Result<()> {
     let how = if run::is_root() { "" } else { " through sudo, because the tracer needs root" };
     run::say(&format!("end-to-end tests{how}"));
     let mut ran = 0;
-    for (name, program) in built()? {
+    for (name, program) in built(&mut run::cargo(), &[])? {
         if !options.files.is_empty() && !options.files.contains(&name) {
             continue;
         }
@@ -67,10 +67,11 @@ pub fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-/// Builds the end-to-end tests and returns their names and programs, in order of name.
-fn built() -> Result<Vec<(String, PathBuf)>> {
-    let output = run::cargo()
+/// Builds the end-to-end tests with this cargo and these arguments, and returns their names and programs, in order of name.
+pub fn built(cargo: &mut Command, arguments: &[&str]) -> Result<Vec<(String, PathBuf)>> {
+    let output = cargo
         .args(["test", "-p", "tracer-tests", "--no-run", "--message-format=json-render-diagnostics"])
+        .args(arguments)
         .stderr(Stdio::inherit())
         .output()
         .context("cannot start cargo")?;

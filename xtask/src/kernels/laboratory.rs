@@ -5,6 +5,7 @@
 //! target/kernels/6.1-cloud/         a kernel: image, modules, the package's name
 //! target/kernels/image-HASH.ext4    the root image
 //! target/kernels/busybox/           a static busybox
+//! target/kernels/results/HASH/      outcomes of the matrix, of the tracer with that hash
 //! target/kernels/runs/PID-N/        of one guest: initramfs and console, removed when it was well
 //! ```
 
@@ -69,6 +70,11 @@ impl Laboratory {
             image: image::image(&directory, refresh)?,
             directory,
         })
+    }
+
+    /// Where everything lies.
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// The kernels asked for.

@@ -46,6 +46,12 @@ fn build(package: &str, program: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// Builds the end-to-end tests and returns their names and programs.
+pub fn tests() -> Result<Vec<(String, PathBuf)>> {
+    run::say("building the end-to-end tests, linked statically");
+    crate::test::built(cargo().env("CARGO_PROFILE_DEV_DEBUG", "0"), &["--target", TARGET])
+}
+
 /// Debian's static busybox, unpacked below `directory`; nothing is installed.
 pub fn busybox(directory: &Path) -> Result<PathBuf> {
     let place = directory.join("busybox");
