@@ -11,7 +11,7 @@ use clap::Args;
 use sha2::{Digest, Sha256};
 
 use super::budget::{self, Counts};
-use super::cell::{self, Cargo, Outcome};
+use super::cell::{self, Cargo, Habits, Outcome};
 use super::fetch::Kernel;
 use super::laboratory::Laboratory;
 use super::matrix::{self, VARIANTS, Variant};
@@ -25,7 +25,7 @@ const MOST_AT_A_TIME: u64 = 2;
 
 /// What to run.
 #[derive(Args)]
-pub struct Options {
+pub struct Campaign {
     /// Only these kernels: SERIES or SERIES-FLAVOUR (5.10, 6.12-rt, newest-amd64)
     kernels: Vec<Wanted>,
     /// Every flavour of every series (cloud, amd64, rt), not only cloud
@@ -43,6 +43,9 @@ pub struct Options {
     /// Guests at a time
     #[arg(long, value_name = "N", default_value_t = MOST_AT_A_TIME, value_parser = clap::value_parser!(u64).range(1..=MOST_AT_A_TIME))]
     jobs: u64,
+    /// Say of each test when it ends, and how long it took
+    #[arg(long, short)]
+    verbose: bool,
     /// Leave initramfs and console of every guest, and say where
     #[arg(long)]
     keep: bool,
@@ -60,7 +63,7 @@ fn known_variant(name: &str) -> Result<&'static Variant> {
 }
 
 /// Runs it and reports. Fails if any cell is not as expected.
-pub fn run(options: &Options) -> Result<ExitCode> {
+pub fn run(options: &Campaign) -> Result<ExitCode> {
     let laboratory = Laboratory::open(options.refresh)?;
     let kernels = laboratory.kernels(&wanted(options)?, options.refresh)?;
     let tracer = programs::tracer(options.tracer.as_deref())?;
@@ -103,7 +106,7 @@ pub fn run(options: &Options) -> Result<ExitCode> {
 }
 
 /// The kernels asked for.
-fn wanted(options: &Options) -> Result<Vec<Wanted>> {
+fn wanted(options: &Campaign) -> Result<Vec<Wanted>> {
     if !options.kernels.is_empty() {
         return Ok(options.kernels.clone());
     }
@@ -119,7 +122,7 @@ fn wanted(options: &Options) -> Result<Vec<Wanted>> {
 }
 
 /// What is run where, in the order of kernels.
-fn cells<'a>(options: &Options, kernels: &'a [Kernel]) -> VecDeque<(&'a Kernel, &'static Variant)> {
+fn cells<'a>(options: &Campaign, kernels: &'a [Kernel]) -> VecDeque<(&'a Kernel, &'static Variant)> {
     let mut cells = VecDeque::new();
     for kernel in kernels {
         for variant in VARIANTS {
@@ -141,9 +144,10 @@ fn run_all(
     laboratory: &Laboratory,
     cells: VecDeque<(&Kernel, &'static Variant)>,
     cargo: &Cargo,
-    options: &Options,
+    options: &Campaign,
     results: &Path,
 ) -> Result<Vec<Outcome>> {
+    let habits = Habits { keep: options.keep, verbose: options.verbose };
     let queue = Mutex::new(cells);
     let outcomes = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
@@ -152,7 +156,7 @@ fn run_all(
                 loop {
                     let next = queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
                     let Some((kernel, variant)) = next else { return };
-                    let outcome = cell::run(laboratory, kernel, variant, cargo, options.keep);
+                    let outcome = cell::run(laboratory, kernel, variant, cargo, habits);
                     let stored = store(&outcome, results);
                     run::say(&report::line(&outcome));
                     for finding in outcome.findings() {

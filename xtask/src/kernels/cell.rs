@@ -91,6 +91,15 @@ fn wrapper_script() -> String {
     )
 }
 
+/// How guests of a campaign are run.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Habits {
+    /// Leave initramfs and console.
+    pub keep: bool,
+    /// Say of each job when it ends.
+    pub verbose: bool,
+}
+
 /// What a job is for.
 enum Purpose {
     Prepare,
@@ -99,13 +108,24 @@ enum Purpose {
     Test(usize, String),
 }
 
+impl std::fmt::Display for Purpose {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Purpose::Prepare => f.write_str("prepare"),
+            Purpose::Doctor(_) => f.write_str("doctor"),
+            Purpose::Record(_) => f.write_str("record"),
+            Purpose::Test(_, name) => f.write_str(name),
+        }
+    }
+}
+
 /// Runs it.
 pub fn run(
     laboratory: &Laboratory,
     kernel: &Kernel,
     variant: &Variant,
     cargo: &Cargo,
-    keep: bool,
+    habits: Habits,
 ) -> Outcome {
     let start = Instant::now();
     let series = kernel.series();
@@ -117,15 +137,20 @@ pub fn run(
         memory: 1024,
         files: cargo.files.clone(),
         jobs,
-        keep,
+        keep: habits.keep,
     };
     let mut ended: Vec<Ran> = Vec::new();
     let mut running = Ran::default();
     let ran = laboratory.run(kernel, &order, |frame| match frame {
         Frame::Stdout(bytes) => take(&mut running.stdout, &bytes),
         Frame::Stderr(bytes) => take(&mut running.stderr, &bytes),
-        Frame::Exit { code, .. } => {
+        Frame::Exit { code, millis } => {
             running.code = code;
+            if habits.verbose {
+                let what = purposes.get(ended.len()).map(Purpose::to_string).unwrap_or_default();
+                let seconds = millis as f64 / 1e3;
+                eprintln!("    {} {}: {what}: {seconds:.1} s, exit {code}", kernel.name, variant.name);
+            }
             ended.push(std::mem::take(&mut running));
         }
         _ => {}

@@ -64,6 +64,7 @@ impl Laboratory {
         let directory = paths::target_dir()?.join("kernels");
         fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
         let _turn = lock(&directory)?;
+        remove_leftovers(&directory.join("runs"));
         Ok(Self {
             init: programs::init()?,
             busybox: programs::busybox(&directory)?,
@@ -121,6 +122,18 @@ impl Laboratory {
             let _gone = fs::remove_file(&machine.initramfs);
         }
         outcome
+    }
+}
+
+/// Removes what runs that were killed, or were told to keep it, left of large files. The consoles stay to be read.
+fn remove_leftovers(runs: &Path) {
+    for entry in fs::read_dir(runs).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let Some((process, _)) = name.split_once('-') else { continue };
+        if !Path::new("/proc").join(process).exists() {
+            // It may be gone already.
+            let _gone = fs::remove_file(entry.path().join("initramfs"));
+        }
     }
 }
 

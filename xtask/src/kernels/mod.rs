@@ -37,7 +37,7 @@ pub struct Options {
     #[command(subcommand)]
     command: Option<Command>,
     #[command(flatten)]
-    campaign: campaign::Options,
+    campaign: campaign::Campaign,
 }
 
 #[derive(Subcommand)]
