@@ -67,3 +67,17 @@ fn main() -> ExitCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        <Cli as clap::CommandFactory>::command().debug_assert();
+        let kernels = ["cargo xtask", "kernels", "6.1", "6.12-rt", "--variant", "plain"];
+        assert!(Cli::try_parse_from(kernels).is_ok());
+        assert!(Cli::try_parse_from(["cargo xtask", "kernels", "run", "6.1", "--", "true"]).is_ok());
+        assert!(Cli::try_parse_from(["cargo xtask", "kernels", "--variant", "none-such"]).is_err());
+    }
+}

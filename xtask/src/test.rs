@@ -76,6 +76,9 @@ pub fn built(arch: Arch) -> Result<Vec<(String, PathBuf)>> {
         .cargo()?
         .args(["test", "-p", "tracer-tests", "--no-run", "--message-format=json-render-diagnostics"])
         .args(["--target", target.triple()])
+        // All of them travel into each guest of `cargo xtask kernels`.
+        .env("CARGO_PROFILE_DEV_DEBUG", "0")
+        .env("CARGO_PROFILE_DEV_STRIP", "symbols")
         .stderr(Stdio::inherit())
         .output()
         .context("cannot start cargo")?;

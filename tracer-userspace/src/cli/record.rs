@@ -70,11 +70,11 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode> {
         Some(duration) => format!("for {:.3} s; Ctrl-C ends it earlier", duration.as_secs_f64()),
         None => "until Ctrl-C".to_owned(),
     };
-    eprintln!("tracing {whom} {until}");
+    let begun = || eprintln!("tracing {whom} {until}");
     if args.verbose {
         eprintln!("seen through {}", provider.describe());
     }
-    let ledger = drive(args.duration, recorder, waiting)?;
+    let ledger = drive(args.duration, recorder, waiting, begun)?;
     report(args, &ledger, ledger_file)
 }
 
@@ -147,7 +147,14 @@ fn clock_anchor() -> ClockAnchor {
 }
 
 /// Runs the recorder in its thread, and waits for a signal, the end of the time, or the end of the program.
-fn drive(duration: Option<Duration>, recorder: Recorder, waiting: Option<Waiting>) -> Result<RunLedger> {
+///
+/// Calls `begun` once a signal is an orderly end: whoever reads that tracing has begun may send one at once.
+fn drive(
+    duration: Option<Duration>,
+    recorder: Recorder,
+    waiting: Option<Waiting>,
+    begun: impl FnOnce(),
+) -> Result<RunLedger> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -159,6 +166,7 @@ fn drive(duration: Option<Duration>, recorder: Recorder, waiting: Option<Waiting
         let mut interrupt = signal(SignalKind::interrupt())?;
         let mut terminate = signal(SignalKind::terminate())?;
         let mut hangup = signal(SignalKind::hangup())?;
+        begun();
         let (done, over) = tokio::sync::oneshot::channel();
         let thread: JoinHandle<RunLedger> = std::thread::Builder::new()
             .name("tracer-drain".to_owned())

@@ -8,7 +8,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::apt::{self, Apt};
 use super::modules::{self, WANTED, load_order};
-use super::versions::{self, Series, Wanted};
+use super::versions::{self, Flavour, Series, Wanted};
 use crate::run;
 
 /// A kernel that is there.
@@ -33,6 +33,16 @@ impl Kernel {
         let path = self.directory.join("modules/order");
         let order = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         Ok(order.lines().map(|name| self.directory.join("modules").join(name)).collect())
+    }
+
+    /// Its series; `6.1` is (6, 1).
+    pub fn series(&self) -> (u32, u32) {
+        versions::series_of(&self.package).unwrap_or_default()
+    }
+
+    /// Its flavour.
+    pub fn flavour(&self) -> Flavour {
+        self.name.parse::<Wanted>().map_or(Flavour::Cloud, |wanted| wanted.flavour)
     }
 }
 

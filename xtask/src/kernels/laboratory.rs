@@ -5,6 +5,7 @@
 //! target/kernels/6.1-cloud/         a kernel: image, modules, the package's name
 //! target/kernels/image-HASH.ext4    the root image
 //! target/kernels/busybox/           a static busybox
+//! target/kernels/results/HASH/      outcomes of the matrix, of the tracer with that hash
 //! target/kernels/runs/PID-N/        of one guest: initramfs and console, removed when it was well
 //! ```
 
@@ -63,12 +64,18 @@ impl Laboratory {
         let directory = paths::target_dir()?.join("kernels");
         fs::create_dir_all(&directory).with_context(|| format!("cannot make {}", directory.display()))?;
         let _turn = lock(&directory)?;
+        remove_leftovers(&directory.join("runs"));
         Ok(Self {
             init: programs::init()?,
             busybox: programs::busybox(&directory)?,
             image: image::image(&directory, refresh)?,
             directory,
         })
+    }
+
+    /// Where everything lies.
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// The kernels asked for.
@@ -115,6 +122,18 @@ impl Laboratory {
             let _gone = fs::remove_file(&machine.initramfs);
         }
         outcome
+    }
+}
+
+/// Removes what runs that were killed, or were told to keep it, left of large files. The consoles stay to be read.
+fn remove_leftovers(runs: &Path) {
+    for entry in fs::read_dir(runs).into_iter().flatten().flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let Some((process, _)) = name.split_once('-') else { continue };
+        if !Path::new("/proc").join(process).exists() {
+            // It may be gone already.
+            let _gone = fs::remove_file(entry.path().join("initramfs"));
+        }
     }
 }
 

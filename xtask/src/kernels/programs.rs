@@ -2,48 +2,44 @@
 //! builds them, or has no C library at all.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use object::read::elf::{ElfFile64, FileHeader, ProgramHeader};
 use tracer_tests::paths;
 
 use super::apt::{self, Apt};
-use crate::run;
+use crate::dist::target::{Arch, Target};
+use crate::{dist, run};
 
 /// The only architecture that guests have.
-const TARGET: &str = "x86_64-unknown-linux-gnu";
-const FLAGS: &str = "-C target-feature=+crt-static -C strip=symbols";
-
-/// A cargo run that links statically.
-fn cargo() -> Command {
-    let mut cargo = run::cargo();
-    cargo.env("RUSTFLAGS", FLAGS);
-    cargo
-}
+const ARCH: Arch = Arch::X86_64;
 
 /// Builds the guest's first process.
 pub fn init() -> Result<PathBuf> {
-    build("tracer-guest", "guest-init")
+    let target = Target::find(ARCH)?;
+    run::say("building guest-init, linked statically");
+    let arguments = ["build", "--profile", "dist", "-p", "tracer-guest", "--target", target.triple()];
+    run::check(target.cargo()?.args(arguments))?;
+    let path = paths::target_dir()?.join(target.triple()).join("dist/guest-init");
+    check_static(&path)?;
+    Ok(path)
 }
 
-/// The tracer: the one given, else built.
+/// The tracer: the one given, else the one that is shipped, built.
 pub fn tracer(given: Option<&Path>) -> Result<PathBuf> {
     match given {
         Some(path) => {
             check_static(path)?;
             Ok(path.to_owned())
         }
-        None => build("tracer-userspace", "tracer"),
+        None => dist::build(ARCH),
     }
 }
 
-fn build(package: &str, program: &str) -> Result<PathBuf> {
-    run::say(&format!("building {program}, linked statically"));
-    run::check(cargo().args(["build", "--release", "-p", package, "--target", TARGET]))?;
-    let path = paths::target_dir()?.join(TARGET).join("release").join(program);
-    check_static(&path)?;
-    Ok(path)
+/// Builds the end-to-end tests and returns their names and programs.
+pub fn tests() -> Result<Vec<(String, PathBuf)>> {
+    run::say("building the end-to-end tests, linked statically");
+    crate::test::built(ARCH)
 }
 
 /// Debian's static busybox, unpacked below `directory`; nothing is installed.

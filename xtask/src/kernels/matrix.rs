@@ -1,0 +1,341 @@
+//! The table of what is tried where, and what is expected of it.
+//!
+//! A variant is one guest: a way to boot a kernel and to prepare it. In it the stages run one after the other: a tracer
+//! with some arguments, as some user, and the tests that it has to pass.
+
+use std::fmt;
+
+use tracer_guest::plan::{Cgroup, Root};
+
+use super::versions::Flavour;
+
+/// The kernels that are tried if none are named. Debian's oldest that is still supported, those of its releases and of
+/// backports, and whatever is the newest.
+pub const SERIES: &[&str] = &["5.10", "6.1", "6.12", "6.18", "newest"];
+
+/// The kernels that are tried for every change: the oldest, a common one, the newest.
+pub const FOR_EVERY_CHANGE: &[&str] = &["5.10", "6.1", "newest"];
+
+/// On which kernels a variant is tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum On {
+    /// On all flavours.
+    Every,
+    /// On cloud kernels: the code in question does not differ between flavours.
+    Cloud,
+}
+
+impl On {
+    /// Whether kernels of that flavour are among them.
+    pub fn includes(self, flavour: Flavour) -> bool {
+        self == On::Every || flavour == Flavour::Cloud
+    }
+}
+
+/// One guest.
+#[derive(Clone, Copy, Debug)]
+pub struct Variant {
+    /// As `--variant` takes it.
+    pub name: &'static str,
+    /// For the report: what is different in it.
+    pub about: &'static str,
+    /// Where it is tried.
+    pub on: On,
+    /// Added to the kernel's command line.
+    pub append: &'static str,
+    /// The version of control groups.
+    pub cgroup: Cgroup,
+    /// The userland.
+    pub root: Root,
+    /// A line of shell, run first; must succeed.
+    pub prepare: &'static str,
+    /// What runs in it.
+    pub stages: &'static [Stage],
+}
+
+/// One way to run the tracer.
+#[derive(Clone, Copy, Debug)]
+pub struct Stage {
+    /// What is different in it; empty where the variant has only one.
+    pub label: &'static str,
+    /// For `tracer doctor` and `tracer record`.
+    pub arguments: &'static [&'static str],
+    /// Who runs it.
+    pub user: User,
+    /// What must come of it.
+    pub expect: Expect,
+    /// What it has to pass where it traces.
+    pub tests: Tests,
+}
+
+/// Who runs the tracer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum User {
+    /// Root.
+    Root,
+    /// `nobody`, with [`MINIMUM`].
+    Capable,
+}
+
+/// The capabilities without which tracing is not whole (setpriv's names): the first two load and attach, the next two
+/// read other users' processes in /proc, the last is for kernels before 5.11, which charge BPF maps to locked memory.
+pub const MINIMUM: &[&str] = &["bpf", "perfmon", "sys_ptrace", "dac_read_search", "sys_resource"];
+
+/// What must come of a stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expect {
+    /// It traces: doctor says so, the check on its own connections passes, and so do the tests.
+    Traces,
+    /// As [`Expect::Traces`], all offsets being known from what the text says.
+    TracesWith(&'static str),
+    /// It traces from that kernel on, and refuses before.
+    TracesFrom(u32, u32),
+    /// It refuses: doctor and `record` end with exit code 1, `record` with a sentence that has this word in it.
+    Refuses(&'static str),
+}
+
+impl Expect {
+    /// What is expected on a kernel of that series.
+    pub fn on(self, series: (u32, u32)) -> Expect {
+        match self {
+            Expect::TracesFrom(major, minor) if series < (major, minor) => Expect::Refuses(""),
+            Expect::TracesFrom(..) => Expect::Traces,
+            other => other,
+        }
+    }
+}
+
+/// What has to pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tests {
+    /// All of [`CORE`].
+    Core,
+    /// Those of [`CORE`] that are marked as brief.
+    Brief,
+    /// A line of shell that exits with 0, for a userland in which the tests do not run.
+    Script(&'static str),
+}
+
+impl Tests {
+    /// The end-to-end tests to run.
+    pub fn chosen(self) -> impl Iterator<Item = &'static EndToEnd> {
+        CORE.iter().filter(move |test| match self {
+            Tests::Core => true,
+            Tests::Brief => test.brief,
+            Tests::Script(_) => false,
+        })
+    }
+}
+
+/// A test of the end-to-end suite.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct EndToEnd {
+    /// `tests/e2e/FILE.rs`
+    pub file: &'static str,
+    /// Its name in that file.
+    pub test: &'static str,
+    /// Among the few for variants in which only the way in differs.
+    pub brief: bool,
+}
+
+impl fmt::Display for EndToEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}::{}", self.file, self.test)
+    }
+}
+
+const fn whole(file: &'static str, test: &'static str) -> EndToEnd {
+    EndToEnd { file, test, brief: false }
+}
+
+const fn brief(file: &'static str, test: &'static str) -> EndToEnd {
+    EndToEnd { file, test, brief: true }
+}
+
+/// The core of the end-to-end suite: what the services of the root image can serve.
+pub const CORE: &[EndToEnd] = &[
+    brief("nginx", "static_1"),
+    whole("nginx", "static_8"),
+    whole("gunicorn", "sync_1"),
+    whole("gunicorn", "threads_8"),
+    brief("bodies", "responses_without_a_body"),
+    whole("bodies", "chunked"),
+    whole("bodies", "ended_by_the_close"),
+    whole("bodies", "connection_close_per_request"),
+    whole("bodies", "upload_after_100_continue_gunicorn"),
+    whole("shapes", "pipelining_of_16"),
+    whole("shapes", "identical_requests_back_to_back"),
+    whole("shapes", "head_one_byte_at_a_time_nginx"),
+    whole("shapes", "response_one_byte_at_a_time"),
+    whole("shapes", "unanswered_requests"),
+    whole("shapes", "a_call_of_two_seconds"),
+    whole("hostile", "garbage_on_the_port"),
+    whole("hostile", "a_mebibyte_of_headers"),
+    whole("hostile", "a_response_nobody_asked_for"),
+    whole("hostile", "a_response_that_is_noise"),
+    whole("unix_sockets", "sync_1"),
+    whole("unix_sockets", "threads_8"),
+    whole("namespaces", "two_namespaces_joined_by_veth"),
+    brief("attach", "late_nginx"),
+    whole("attach", "late_gunicorn"),
+    brief("attach", "short_lived_clients"),
+    whole("attach", "command"),
+    whole("attach", "children_of_a_pid"),
+    whole("attach", "executable"),
+    whole("attach", "target_that_exits"),
+    whole("chains", "gunicorn_sync_before_gunicorn"),
+    whole("cli", "sigint"),
+    whole("cli", "kill_9_leaves_nothing"),
+];
+
+/// As every variant is, but for what it is about.
+const BASE: Variant = Variant {
+    name: "plain",
+    about: "as Debian boots it",
+    on: On::Every,
+    append: "",
+    cgroup: Cgroup::V2,
+    root: Root::Image,
+    prepare: "true",
+    stages: &[STAGE],
+};
+
+const STAGE: Stage =
+    Stage { label: "", arguments: &[], user: User::Root, expect: Expect::Traces, tests: Tests::Core };
+
+const BRIEF: Stage = Stage { tests: Tests::Brief, ..STAGE };
+
+const fn provider(arguments: &'static [&'static str], label: &'static str, expect: Expect) -> Stage {
+    Stage { label, arguments, expect, ..BRIEF }
+}
+
+/// Every variant there is.
+pub const VARIANTS: &[Variant] = &[
+    BASE,
+    Variant {
+        name: "providers",
+        about: "each provider by itself, `--provider NAME`",
+        on: On::Cloud,
+        stages: &[
+            provider(&["--provider", "tracepoint"], "tracepoint", Expect::TracesFrom(6, 3)),
+            provider(&["--provider", "fexit"], "fexit", Expect::Traces),
+            provider(&["--provider", "kprobe"], "kprobe", Expect::Traces),
+            provider(&["--provider", "syscall"], "syscall", Expect::Traces),
+        ],
+        ..BASE
+    },
+    Variant {
+        name: "no-jit",
+        about: "BPF programs are interpreted (`net.core.bpf_jit_enable=0`)",
+        on: On::Cloud,
+        prepare: "echo 0 > /proc/sys/net/core/bpf_jit_enable",
+        stages: &[BRIEF],
+        ..BASE
+    },
+    Variant {
+        name: "lockdown-integrity",
+        about: "booted with `lockdown=integrity`",
+        on: On::Cloud,
+        append: "lockdown=integrity",
+        prepare: "grep -F '[integrity]' /sys/kernel/security/lockdown",
+        stages: &[BRIEF],
+        ..BASE
+    },
+    Variant {
+        name: "lockdown-confidentiality",
+        about: "booted with `lockdown=confidentiality`: nothing of the kernel can be read",
+        on: On::Cloud,
+        append: "lockdown=confidentiality",
+        prepare: "grep -F '[confidentiality]' /sys/kernel/security/lockdown",
+        stages: &[Stage { expect: Expect::Refuses("lockdown"), ..BRIEF }],
+        ..BASE
+    },
+    Variant {
+        name: "cgroup-v1",
+        about: "control groups of version 1",
+        on: On::Cloud,
+        cgroup: Cgroup::V1,
+        prepare: "grep -E 'name=systemd' /proc/self/cgroup",
+        stages: &[BRIEF],
+        ..BASE
+    },
+    Variant {
+        name: "no-btf",
+        about: "no type information: offsets by calibration",
+        on: On::Cloud,
+        prepare: "mount -t tmpfs none /sys/kernel/btf",
+        stages: &[Stage { expect: Expect::TracesWith("calibrat"), ..BRIEF }],
+        ..BASE
+    },
+    Variant {
+        name: "capabilities",
+        about: "as `nobody` with CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_DAC_READ_SEARCH and CAP_SYS_RESOURCE only",
+        on: On::Cloud,
+        stages: &[Stage { user: User::Capable, ..BRIEF }],
+        ..BASE
+    },
+    Variant {
+        name: "busybox",
+        about: "no userland but a static busybox: no C library, no loader, no shell of a distribution",
+        on: On::Cloud,
+        root: Root::Busybox,
+        stages: &[Stage { tests: Tests::Script(BUSYBOX), ..STAGE }],
+        ..BASE
+    },
+];
+
+/// A server and a client of busybox's, and their call in the trace: once as the client and once as the server saw it.
+const BUSYBOX: &str = "mkdir -p /tmp/www && echo hello > /tmp/www/page && httpd -p 127.0.0.1:8080 -h /tmp/www && \
+     cd /tmp && /job/tracer record -o /tmp/t.json -d 8s & sleep 5; wget -q -O - http://127.0.0.1:8080/page; wait; \
+     ls -l /tmp/t.json; grep -c '/page' /tmp/t.json; \
+     grep -q '\"server\"' /tmp/t.json && grep -q '\"client\"' /tmp/t.json && grep -q '/page' /tmp/t.json";
+
+/// The variant of that name.
+pub fn variant(name: &str) -> Option<&'static Variant> {
+    VARIANTS.iter().find(|variant| variant.name == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn a_provider_is_expected_only_where_its_kernel_has_it() {
+        let tracepoint = Expect::TracesFrom(6, 3);
+        assert_eq!(tracepoint.on((6, 1)), Expect::Refuses(""));
+        assert_eq!(tracepoint.on((6, 3)), Expect::Traces);
+        assert_eq!(tracepoint.on((7, 0)), Expect::Traces);
+        assert_eq!(Expect::Traces.on((5, 10)), Expect::Traces);
+    }
+
+    #[test]
+    fn variants_have_names_of_their_own_and_stages() {
+        let names: BTreeSet<&str> = VARIANTS.iter().map(|variant| variant.name).collect();
+        assert_eq!(names.len(), VARIANTS.len());
+        assert!(VARIANTS.iter().all(|variant| !variant.stages.is_empty()));
+        assert_eq!(variant("no-jit").map(|variant| variant.append), Some(""));
+        assert!(variant("jit").is_none());
+    }
+
+    #[test]
+    fn brief_tests_are_some_of_the_core_and_a_script_has_none() {
+        let brief = Tests::Brief.chosen().count();
+        assert!(brief >= 3 && brief < CORE.len());
+        assert_eq!(Tests::Script("true").chosen().count(), 0);
+    }
+
+    #[test]
+    fn every_test_of_the_core_exists_in_its_file() {
+        for test in CORE {
+            let path = crate::run::workspace().join(format!("tests/e2e/{}.rs", test.file));
+            let source = std::fs::read_to_string(&path).unwrap_or_else(|_| panic!("no {}", path.display()));
+            // Some names are made of a beginning and a number of connections.
+            let stem = test.test.trim_end_matches(|c: char| c.is_ascii_digit());
+            let known = source.contains(&format!("\"{}\"", test.test))
+                || source.contains(&format!("\"{stem}{{"))
+                || source.contains(&format!("(\"{}\"", stem.trim_end_matches('_')));
+            assert!(known, "{test} is not in {}", path.display());
+        }
+    }
+}
