@@ -285,10 +285,19 @@ pub const VARIANTS: &[Variant] = &[
 ];
 
 /// A server and a client of busybox's, and their call in the trace: once as the client and once as the server saw it.
-const BUSYBOX: &str = "mkdir -p /tmp/www && echo hello > /tmp/www/page && httpd -p 127.0.0.1:8080 -h /tmp/www && \
-     cd /tmp && /job/tracer record -o /tmp/t.json -d 8s & sleep 5; wget -q -O - http://127.0.0.1:8080/page; wait; \
-     ls -l /tmp/t.json; grep -c '/page' /tmp/t.json; \
-     grep -q '\"server\"' /tmp/t.json && grep -q '\"client\"' /tmp/t.json && grep -q '/page' /tmp/t.json";
+const BUSYBOX: &str = r#"
+mkdir /tmp/www && echo hello > /tmp/www/page && httpd -p 127.0.0.1:8080 -h /tmp/www || exit 2
+/job/tracer record -o /tmp/traces.json 2> /tmp/said &
+tracer=$!
+until grep -q '^tracing ' /tmp/said; do kill -0 $tracer || break; sleep 0.1; done
+wget -q -O - http://127.0.0.1:8080/page
+kill -TERM $tracer
+wait $tracer
+ended=$?
+cat /tmp/said
+cat /tmp/traces.json
+[ $ended = 0 ] && grep -q '"server"' /tmp/traces.json && grep -q '"client"' /tmp/traces.json && grep -q /page /tmp/traces.json
+"#;
 
 /// The variant of that name.
 pub fn variant(name: &str) -> Option<&'static Variant> {
