@@ -13,6 +13,7 @@ pub mod load;
 pub mod offsets;
 pub mod probes;
 pub mod procfs;
+mod registers;
 pub mod selfcheck;
 pub mod sockets;
 pub mod start;
