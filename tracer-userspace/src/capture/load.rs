@@ -14,6 +14,7 @@ use super::attach::{Attached, attach, detach};
 use super::error::{LoadError, failed};
 use super::offsets::{FieldSource, Located};
 use super::probes::{Probe, Provider, for_provider};
+use super::registers::pt_regs_offset;
 
 /// The probes, built by `cargo xtask build-ebpf`.
 #[cfg(target_arch = "x86_64")]
@@ -22,9 +23,6 @@ static OBJECT: &[u8] =
 #[cfg(target_arch = "aarch64")]
 static OBJECT: &[u8] =
     aya::include_bytes_aligned!(concat!(env!("CARGO_MANIFEST_DIR"), "/bpf/tracer.aarch64.o"));
-
-/// `THREAD_SIZE - sizeof(struct pt_regs)` of x86-64 without KASAN, for kernels without `bpf_task_pt_regs`.
-const PT_REGS_OFFSET: u32 = 16_384 - 168;
 
 /// Threads that can be inside a socket function at once while kprobes watch them; each costs about 80 bytes.
 const IN_CALL_ENTRIES: u32 = 32_768;
@@ -244,7 +242,7 @@ fn load_object(options: &Options, located: &Located, provider: Provider) -> Resu
         has_task_pt_regs: u32::from(has_task_pt_regs()),
         adopt_exec: u32::from(options.adopt_exec),
         adopt_fork: 1,
-        pt_regs_offset: located.pt_regs_offset.unwrap_or(PT_REGS_OFFSET),
+        pt_regs_offset: located.pt_regs_offset.unwrap_or_else(pt_regs_offset),
         may_miss: u32::from(provider.may_miss()),
         pad: 0,
     };

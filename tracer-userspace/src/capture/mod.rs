@@ -15,6 +15,7 @@ pub mod offsets;
 pub mod peek;
 pub mod probes;
 pub mod procfs;
+mod registers;
 pub mod selfcheck;
 pub mod sockets;
 pub mod start;

@@ -86,7 +86,7 @@ impl Target {
         if let Some(sysroot) = &self.sysroot {
             flags.push(format!("--sysroot={}", sysroot.display()));
         }
-        flags.extend(private::remap(&self.private()?));
+        flags.extend(private::remap(&self.replaced()?));
         let mut command = run::cargo();
         // Takes the place of whatever flags the caller's environment has: what is shipped is the same everywhere. With
         // `--target` they do not reach build scripts and macros.
@@ -101,8 +101,16 @@ impl Target {
         Ok(command)
     }
 
-    /// Paths of this machine that must not get into a program.
+    /// Paths of this machine that must not get into a program. What a package put below `/usr` lies there on every
+    /// machine that has it; Debian's standard library was compiled with such paths.
     pub fn private(&self) -> Result<Vec<Prefix>> {
+        let mut prefixes = self.replaced()?;
+        prefixes.retain(|(path, _)| !path.starts_with("/usr"));
+        Ok(prefixes)
+    }
+
+    /// Paths that get another name in the program.
+    fn replaced(&self) -> Result<Vec<Prefix>> {
         let mut more = vec![(paths::target_dir()?, "target")];
         // Where the compiler has its library's sources, it writes their real place into what it inlines from them.
         let compiler = self.compiler.clone().unwrap_or_else(|| "rustc".into());
