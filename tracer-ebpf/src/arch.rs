@@ -4,7 +4,7 @@ use aya_ebpf::helpers::generated::{bpf_get_current_task, bpf_get_current_task_bt
 
 use tracer_common::abi::counter;
 
-use crate::kernel::read_kernel;
+use crate::kernel::{hidden, read_kernel};
 use crate::maps::count;
 use crate::settings::{config, offset};
 
@@ -27,6 +27,12 @@ impl Call {
     /// No call, or none that is about the bytes in hand. Not an `Option`: the compiler leaves the fields of `None`
     /// unset and moves them all the same, which the verifier of Linux 5.10 refuses.
     pub const NONE: Self = Self { number: u64::MAX, fd: 0, second: 0, third: 0, fourth: 0 };
+
+    /// The same, without what the verifier has learnt of it: it would walk what follows once for each system call.
+    #[inline(always)]
+    pub fn hidden(self) -> Self {
+        Self { number: hidden(self.number), third: hidden(self.third), ..self }
+    }
 }
 
 /// x86-64 `struct pt_regs` (arch/x86/include/asm/ptrace.h), as indexes of 8-byte words.

@@ -11,7 +11,7 @@
 use aya_ebpf::macros::fexit;
 use aya_ebpf::programs::FExitContext;
 
-use crate::returned::{received, sent, sock_of};
+use crate::returned::{received, sent, sent_from_kernel, sock_of};
 
 /// `(struct socket *, struct msghdr *, size_t)`
 #[inline(always)]
@@ -28,7 +28,7 @@ fn receive(ctx: &FExitContext) -> i32 {
 /// `(struct socket *, struct page *, int offset, size_t, int flags)`: sendfile and splice, until Linux 6.4.
 #[inline(always)]
 fn page(ctx: &FExitContext) -> i32 {
-    sent(sock_of(ctx.arg::<u64>(0)), ctx.arg::<u64>(5) as i32)
+    sent_from_kernel(sock_of(ctx.arg::<u64>(0)), ctx.arg::<u64>(5) as i32)
 }
 
 /// IPv4.

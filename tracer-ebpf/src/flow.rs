@@ -11,6 +11,7 @@ use tracer_common::classify::{Class, classify};
 use crate::arch::{Call, uses_io_uring};
 use crate::buffer::{self, Buffer};
 use crate::conn;
+use crate::kernel::hidden;
 use crate::maps::{Scratch, acquire_scratch, count, release_scratch};
 use crate::record;
 use crate::select::{Who, is_marked, mode_now, port_wanted};
@@ -45,7 +46,7 @@ pub fn moved(m: &Moved) {
     if c.proto == proto::IGNORED {
         return advance(c, m, now, 0);
     }
-    let buffer = trusted_buffer(c, m);
+    let buffer = trusted_buffer(c, m).map(Buffer::hidden);
     if c.state & state::ANNOUNCED == 0 && !announce(c, m, &buffer, now) {
         return advance(c, m, now, 0);
     }
@@ -62,25 +63,36 @@ pub fn moved(m: &Moved) {
     if c.proto == proto::TLS || c.proto == proto::HTTP2 {
         return advance(c, m, now, 0);
     }
-    if goes_on {
-        return capture(c, m, &buffer, now, want, 0, false);
-    }
-    // Whatever an unknown protocol sends in one go is looked at once; a known one may send several messages.
-    if !flipped && c.proto == proto::UNKNOWN && c.dir != 0 {
-        return advance(c, m, now, 0);
-    }
-    let Some((first, len)) = buffer::peek(&buffer, m.len) else {
-        count(counter::READ_FAULT, 1);
-        return advance(c, m, now, 0);
-    };
-    let class = classify(first, len);
-    match class {
-        Class::Http1Request | Class::Http1Response => {
-            c.proto = proto::HTTP1;
-            let exact = matches!(class, Class::Http1Request);
-            capture(c, m, &buffer, now, config!(head_bytes), flag::STARTS, exact);
+    let (mut want, mut flags, mut exact) = (want, 0, 0);
+    if !goes_on {
+        // Whatever an unknown protocol sends in one go is looked at once; a known one may send several messages.
+        if !flipped && c.proto == proto::UNKNOWN && c.dir != 0 {
+            return advance(c, m, now, 0);
         }
-        Class::Prefix => capture(c, m, &buffer, now, config!(head_bytes), flag::STARTS, true),
+        let Some((first, len)) = buffer::peek(&buffer, m.len) else {
+            count(counter::READ_FAULT, 1);
+            return advance(c, m, now, 0);
+        };
+        want = config!(head_bytes);
+        flags = flag::STARTS;
+        match classify(first, len) {
+            Class::Http1Request => {
+                c.proto = proto::HTTP1;
+                exact = 1;
+            }
+            Class::Http1Response => c.proto = proto::HTTP1,
+            Class::Prefix => exact = 1,
+            class => return uncaptured(c, m, &buffer, now, class),
+        }
+    }
+    // The verifier would walk the rest once for each way that leads here.
+    capture(c, m, &buffer, now, hidden(want as u64) as u32, hidden(flags as u64) as u8, hidden(exact) != 0);
+}
+
+/// A call that begins no message that is captured.
+#[inline(always)]
+fn uncaptured(c: &mut Conn, m: &Moved, buffer: &Buffer, now: u64, class: Class) {
+    match class {
         Class::Http2 if c.proto == proto::UNKNOWN => {
             c.proto = proto::HTTP2;
             advance(c, m, now, 0);
@@ -91,7 +103,7 @@ pub fn moved(m: &Moved) {
         }
         _ => {
             let before = u64::from_ne_bytes(if m.dir == dir::RX { c.rx.tail } else { c.tx.tail });
-            let tail = if c.proto == proto::HTTP1 { buffer::tail(&buffer, m.len, before) } else { 0 };
+            let tail = if c.proto == proto::HTTP1 { buffer::tail(buffer, m.len, before) } else { 0 };
             advance(c, m, now, tail);
         }
     }

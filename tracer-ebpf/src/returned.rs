@@ -30,6 +30,18 @@ pub fn sent(sk: u64, ret: i32) -> i32 {
     0
 }
 
+/// `ret` bytes, or an error, from a send function whose bytes never were in user memory: nothing can be read, so a program
+/// that calls this is small.
+#[inline(always)]
+pub fn sent_from_kernel(sk: u64, ret: i32) -> i32 {
+    if ret <= 0 || sk == 0 {
+        return 0;
+    }
+    let Some(who) = selected() else { return 0 };
+    moved(&Moved { sk, dir: dir::TX, len: ret as u32, who, call: Call::NONE, fd_known: false });
+    0
+}
+
 /// `ret` bytes, or an error, from a receive function.
 #[inline(always)]
 pub fn received(sk: u64, ret: i32, flags: u64) -> i32 {
@@ -41,6 +53,7 @@ pub fn received(sk: u64, ret: i32, flags: u64) -> i32 {
     if buffer::kind(&call) != Kind::Receive || buffer::only_peeked(&call) {
         call = Call::NONE;
     }
+    call = call.hidden();
     moved(&Moved { sk, dir: dir::RX, len: ret as u32, who, call, fd_known: false });
     0
 }
