@@ -56,7 +56,7 @@ pub fn loopback_up() -> Result<()> {
     // SAFETY: an ifreq is plain data, for which all zeros is a value.
     let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
     for (to, &from) in request.ifr_name.iter_mut().zip(b"lo") {
-        *to = from.cast_signed();
+        *to = libc::c_char::from_ne_bytes([from]);
     }
     request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as i16;
     let socket = std::net::UdpSocket::bind("0.0.0.0:0").context("cannot make a socket")?;
