@@ -6,6 +6,9 @@ use aya::{Btf, Ebpf};
 use super::error::{LoadError, failed, os_error, refused};
 use super::probes::{Function, Hook, Probe, Without};
 
+/// include/linux/errno.h: not one of the C library's.
+const ENOTSUPP: i32 = 524;
+
 /// What became of a program.
 pub(super) enum Attached {
     /// It is in place at these hooks.
@@ -71,7 +74,14 @@ fn fexit(ebpf: &mut Ebpf, probe: &Probe, function: &str, btf: Option<&Btf>) -> R
         }
         Err(error) => return Err(refused(probe.program, &error)),
     }
-    program.attach().map(|_| ()).map_err(|error| failed(probe.program, &error))
+    match program.attach() {
+        Ok(_) => Ok(()),
+        // As on arm64 before Linux 6.4.
+        Err(error) if is_os_error(&error, ENOTSUPP) => {
+            Err(LoadError::Unsuitable("this kernel has no trampolines for functions on this processor"))
+        }
+        Err(error) => Err(failed(probe.program, &error)),
+    }
 }
 
 fn kprobe(

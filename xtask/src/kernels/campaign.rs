@@ -14,7 +14,7 @@ use super::budget::{self, Counts};
 use super::cell::{self, Cargo, Habits, Outcome};
 use super::fetch::Kernel;
 use super::laboratory::Laboratory;
-use super::matrix::{self, VARIANTS, Variant};
+use super::matrix::{self, On, VARIANTS, Variant};
 use super::versions::{Flavour, Series, Wanted};
 use super::{programs, report};
 use crate::run;
@@ -127,7 +127,7 @@ fn cells<'a>(options: &Campaign, kernels: &'a [Kernel]) -> VecDeque<(&'a Kernel,
     for kernel in kernels {
         for variant in VARIANTS {
             let chosen = match (&*options.variant, options.ci) {
-                (_, true) => variant.name == "plain",
+                (_, true) => variant.on == On::Change,
                 ([], false) => variant.on.includes(kernel.flavour()),
                 (named, false) => named.iter().any(|one| one.name == variant.name),
             };

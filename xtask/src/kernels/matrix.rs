@@ -21,6 +21,8 @@ pub const FOR_EVERY_CHANGE: &[&str] = &["5.10", "6.1", "newest"];
 pub enum On {
     /// On all flavours.
     Every,
+    /// On cloud kernels, for every change only: the variant without a difference has all of it and more.
+    Change,
     /// On cloud kernels: the code in question does not differ between flavours.
     Cloud,
 }
@@ -28,7 +30,11 @@ pub enum On {
 impl On {
     /// Whether kernels of that flavour are among them.
     pub fn includes(self, flavour: Flavour) -> bool {
-        self == On::Every || flavour == Flavour::Cloud
+        match self {
+            On::Every => true,
+            On::Cloud => flavour == Flavour::Cloud,
+            On::Change => false,
+        }
     }
 }
 
@@ -110,7 +116,9 @@ impl Expect {
 pub enum Tests {
     /// All of [`CORE`].
     Core,
-    /// Those of [`CORE`] that are marked as brief.
+    /// Those of [`CORE`] for every change.
+    Change,
+    /// Those of [`CORE`] for variants in which only the way in differs.
     Brief,
     /// A line of shell that exits with 0, for a userland in which the tests do not run.
     Script(&'static str),
@@ -121,7 +129,8 @@ impl Tests {
     pub fn chosen(self) -> impl Iterator<Item = &'static EndToEnd> {
         CORE.iter().filter(move |test| match self {
             Tests::Core => true,
-            Tests::Brief => test.brief,
+            Tests::Change => test.depth <= Depth::Change,
+            Tests::Brief => test.depth == Depth::Brief,
             Tests::Script(_) => false,
         })
     }
@@ -134,8 +143,19 @@ pub struct EndToEnd {
     pub file: &'static str,
     /// Its name in that file.
     pub test: &'static str,
-    /// Among the few for variants in which only the way in differs.
-    pub brief: bool,
+    /// How soon it is among those that run.
+    pub depth: Depth,
+}
+
+/// How much is tested: each includes the ones before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Depth {
+    /// In every variant.
+    Brief,
+    /// For every change.
+    Change,
+    /// Once for each kernel.
+    Core,
 }
 
 impl fmt::Display for EndToEnd {
@@ -145,25 +165,29 @@ impl fmt::Display for EndToEnd {
 }
 
 const fn whole(file: &'static str, test: &'static str) -> EndToEnd {
-    EndToEnd { file, test, brief: false }
+    EndToEnd { file, test, depth: Depth::Core }
 }
 
 const fn brief(file: &'static str, test: &'static str) -> EndToEnd {
-    EndToEnd { file, test, brief: true }
+    EndToEnd { file, test, depth: Depth::Brief }
+}
+
+const fn change(file: &'static str, test: &'static str) -> EndToEnd {
+    EndToEnd { file, test, depth: Depth::Change }
 }
 
 /// The core of the end-to-end suite: what the services of the root image can serve.
 pub const CORE: &[EndToEnd] = &[
     brief("nginx", "static_1"),
     whole("nginx", "static_8"),
-    whole("gunicorn", "sync_1"),
+    change("gunicorn", "sync_1"),
     whole("gunicorn", "threads_8"),
     brief("bodies", "responses_without_a_body"),
-    whole("bodies", "chunked"),
+    change("bodies", "chunked"),
     whole("bodies", "ended_by_the_close"),
     whole("bodies", "connection_close_per_request"),
     whole("bodies", "upload_after_100_continue_gunicorn"),
-    whole("shapes", "pipelining_of_16"),
+    change("shapes", "pipelining_of_16"),
     whole("shapes", "identical_requests_back_to_back"),
     whole("shapes", "head_one_byte_at_a_time_nginx"),
     whole("shapes", "response_one_byte_at_a_time"),
@@ -173,9 +197,9 @@ pub const CORE: &[EndToEnd] = &[
     whole("hostile", "a_mebibyte_of_headers"),
     whole("hostile", "a_response_nobody_asked_for"),
     whole("hostile", "a_response_that_is_noise"),
-    whole("unix_sockets", "sync_1"),
+    change("unix_sockets", "sync_1"),
     whole("unix_sockets", "threads_8"),
-    whole("namespaces", "two_namespaces_joined_by_veth"),
+    change("namespaces", "two_namespaces_joined_by_veth"),
     brief("attach", "late_nginx"),
     whole("attach", "late_gunicorn"),
     brief("attach", "short_lived_clients"),
@@ -185,7 +209,7 @@ pub const CORE: &[EndToEnd] = &[
     whole("attach", "target_that_exits"),
     whole("chains", "gunicorn_sync_before_gunicorn"),
     whole("cli", "sigint"),
-    whole("cli", "kill_9_leaves_nothing"),
+    change("cli", "kill_9_leaves_nothing"),
 ];
 
 /// As every variant is, but for what it is about.
@@ -212,6 +236,13 @@ const fn provider(arguments: &'static [&'static str], label: &'static str, expec
 /// Every variant there is.
 pub const VARIANTS: &[Variant] = &[
     BASE,
+    Variant {
+        name: "change",
+        about: "as Debian boots it, with the tests that run for every change",
+        on: On::Change,
+        stages: &[Stage { tests: Tests::Change, ..STAGE }],
+        ..BASE
+    },
     Variant {
         name: "providers",
         about: "each provider by itself, `--provider NAME`",
