@@ -298,7 +298,7 @@ pub mod counter {
     pub const MISSED_RETURNS: u32 = 6;
     /// Bytes that TCP counted and no probe saw.
     pub const UNSEEN_BYTES: u32 = 7;
-    /// Calls of 32-bit programs, whose buffers are not read.
+    /// Socket calls of 32-bit programs, whose buffers are not read.
     pub const CALLS_32_BIT: u32 = 8;
     /// How many there are.
     pub const COUNT: u32 = 9;

@@ -2,10 +2,7 @@
 
 use aya_ebpf::helpers::generated::{bpf_get_current_task, bpf_get_current_task_btf, bpf_task_pt_regs};
 
-use tracer_common::abi::counter;
-
 use crate::kernel::{hidden, read_kernel};
-use crate::maps::count;
 use crate::settings::{config, offset};
 
 /// A system call's number and arguments. Those of `sys_exit` are still what the caller passed.
@@ -27,6 +24,9 @@ impl Call {
     /// No call, or none that is about the bytes in hand. Not an `Option`: the compiler leaves the fields of `None`
     /// unset and moves them all the same, which the verifier of Linux 5.10 refuses.
     pub const NONE: Self = Self { number: u64::MAX, fd: 0, second: 0, third: 0, fourth: 0 };
+
+    /// A call of a 32-bit program.
+    pub const FOREIGN: Self = Self { number: u64::MAX - 1, ..Self::NONE };
 
     /// The same, without what the verifier has learnt of it: it would walk what follows once for each system call.
     #[inline(always)]
@@ -99,15 +99,11 @@ type Number = u64;
 #[cfg(bpf_target_arch = "aarch64")]
 type Number = u32;
 
-/// A 32-bit program has other system call numbers and other structures in memory, which we do not know: its calls are
-/// counted, and what they moved is not read.
+/// A 32-bit program has other system call numbers and other structures in memory, which we do not know: what its calls
+/// moved is not read.
 #[inline(always)]
 fn native(call: Call, mode: u64) -> Call {
-    if mode & layout::MODE_MASK != layout::MODE_32 {
-        return call;
-    }
-    count(counter::CALLS_32_BIT, 1);
-    Call::NONE
+    if mode & layout::MODE_MASK == layout::MODE_32 { Call::FOREIGN } else { call }
 }
 
 /// The system call that the current task is in, or [`Call::NONE`].

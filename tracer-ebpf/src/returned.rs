@@ -1,11 +1,12 @@
 //! A socket function has returned: what `fexit` and `kprobe` have in common.
 
-use tracer_common::abi::dir;
+use tracer_common::abi::{counter, dir};
 
 use crate::arch::{Call, current_call};
 use crate::buffer::{self, Kind, MSG_PEEK};
 use crate::flow::{Moved, moved};
 use crate::kernel::read_kernel;
+use crate::maps::count;
 use crate::select::selected;
 use crate::settings::offset;
 
@@ -22,7 +23,7 @@ pub fn sent(sk: u64, ret: i32) -> i32 {
         return 0;
     }
     let Some(who) = selected() else { return 0 };
-    let mut call = current_call();
+    let mut call = own_call();
     if buffer::kind(&call) != Kind::Send {
         call = Call::NONE;
     }
@@ -49,11 +50,21 @@ pub fn received(sk: u64, ret: i32, flags: u64) -> i32 {
         return 0;
     }
     let Some(who) = selected() else { return 0 };
-    let mut call = current_call();
+    let mut call = own_call();
     if buffer::kind(&call) != Kind::Receive || buffer::only_peeked(&call) {
         call = Call::NONE;
     }
     call = call.hidden();
     moved(&Moved { sk, dir: dir::RX, len: ret as u32, who, call, fd_known: false });
     0
+}
+
+/// The system call in progress. Those of 32-bit programs are counted, because what they moved cannot be read.
+#[inline(always)]
+fn own_call() -> Call {
+    let call = current_call();
+    if call.number == Call::FOREIGN.number {
+        count(counter::CALLS_32_BIT, 1);
+    }
+    call
 }

@@ -118,7 +118,7 @@ pub struct KernelCounters {
     pub missed_runs: u64,
     /// Bytes that TCP counted and no probe saw.
     pub unseen_bytes: u64,
-    /// Calls of 32-bit programs, whose buffers are not read: socket calls, or with `sys_exit` any.
+    /// Socket calls of 32-bit programs, whose buffers are not read; with `sys_exit` they are not even seen.
     pub calls_32_bit: u64,
 }
 

@@ -122,7 +122,7 @@ impl RunLedger {
             Some("--provider syscall misses none"),
         );
         add("socket calls: a probe was interrupted by itself", self.kernel.missed_runs, None);
-        add("calls: of 32-bit programs, which cannot be read", self.kernel.calls_32_bit, None);
+        add("socket calls: of 32-bit programs, whose memory is not read", self.kernel.calls_32_bit, None);
         add("message heads: their memory was not present", self.kernel.read_fault, None);
         add("records: of an unknown kind", self.unknown_records, None);
         add("spans: the output could not be written", self.unwritten, None);
