@@ -84,6 +84,10 @@ pub struct Probes {
     pub missing: Vec<&'static str>,
     /// The programs in place, and where.
     programs: Vec<(&'static Probe, Vec<&'static str>)>,
+    /// What had been counted when recording began: the self-check's doings are nobody's.
+    baseline: KernelCounters,
+    /// Runs left out, read when the programs were taken out.
+    missed_runs: Option<u64>,
 }
 
 /// A program in the kernel.
@@ -151,6 +155,8 @@ impl Probes {
             fields: located.fields.clone(),
             missing,
             programs,
+            baseline: KernelCounters::default(),
+            missed_runs: None,
         };
         for pid in &options.pids {
             probes.mark(*pid, true)?;
@@ -173,8 +179,41 @@ impl Probes {
         self.mode.set(0, mode, 0).map_err(map_failed("MODE"))
     }
 
-    /// Reads the kernel side's counters.
+    /// What the kernel side counted since [`Probes::begin_counting`].
     pub fn counters(&self) -> KernelCounters {
+        let KernelCounters {
+            lost_ring_full,
+            lost_map_full,
+            read_fault,
+            no_buffer,
+            other_bytes,
+            untracked_bytes,
+            missed_returns,
+            missed_runs,
+            unseen_bytes,
+            calls_32_bit,
+        } = self.baseline;
+        let all = self.counted();
+        KernelCounters {
+            lost_ring_full: all.lost_ring_full.saturating_sub(lost_ring_full),
+            lost_map_full: all.lost_map_full.saturating_sub(lost_map_full),
+            read_fault: all.read_fault.saturating_sub(read_fault),
+            no_buffer: all.no_buffer.saturating_sub(no_buffer),
+            other_bytes: all.other_bytes.saturating_sub(other_bytes),
+            untracked_bytes: all.untracked_bytes.saturating_sub(untracked_bytes),
+            missed_returns: all.missed_returns.saturating_sub(missed_returns),
+            missed_runs: all.missed_runs.saturating_sub(missed_runs),
+            unseen_bytes: all.unseen_bytes.saturating_sub(unseen_bytes),
+            calls_32_bit: all.calls_32_bit.saturating_sub(calls_32_bit),
+        }
+    }
+
+    /// What was counted until now was of the tracer's own connections.
+    pub(super) fn begin_counting(&mut self) {
+        self.baseline = self.counted();
+    }
+
+    fn counted(&self) -> KernelCounters {
         let read = |index: u32| -> u64 {
             self.counters.get(&index, 0).map(|values| values.iter().sum()).unwrap_or_default()
         };
@@ -195,6 +234,7 @@ impl Probes {
     /// Takes the probes out of the kernel; what they left in the maps can still be read. Says how long it took.
     pub fn detach(&mut self) -> Duration {
         let begun = Instant::now();
+        self.missed_runs = Some(self.missed_runs());
         // Even if this fails the probes go with the program below.
         let _ = self.set_mode(mode::OFF);
         for (probe, _) in &self.programs {
@@ -219,6 +259,9 @@ impl Probes {
     /// The kernel leaves a program out that interrupted itself on a processor (Linux 5.12, commit 9ed9e9ba2337); how
     /// often is in the descriptor's information.
     fn missed_runs(&self) -> u64 {
+        if let Some(known) = self.missed_runs {
+            return known;
+        }
         let misses = |probe: &Probe| -> Option<u64> {
             let fd = self.ebpf.program(probe.program)?.fd().ok()?.as_fd().as_raw_fd();
             let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;

@@ -90,6 +90,7 @@ fn try_provider(
     if provider == Provider::Kprobes && options.provider.is_none() {
         holds_in_a_crowd(&mut probes)?;
     }
+    probes.begin_counting();
     Ok(probes)
 }
 
