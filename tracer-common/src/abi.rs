@@ -264,6 +264,12 @@ pub struct Conn {
     pub state: u8,
     /// The same for the first byte ever sent ([`state::TX_BASE`]).
     pub tx_base: u32,
+    /// 1 while the last received call was seen by the first of two programs, and not yet by the second.
+    pub rx_seen: u8,
+    /// The same for sent.
+    pub tx_seen: u8,
+    /// Padding.
+    pub pad: [u8; 6],
 }
 
 /// [`Conn::state`] bits.
@@ -358,7 +364,7 @@ const _: () = {
     assert!(size_of::<OpenRecord>() == 24 + 16 + 32 + 8 + 16 + 16 + 24);
     assert!(size_of::<CloseRecord>() == 24 + 16 + 48 + 8);
     assert!(size_of::<ProcessRecord>() == 24 + 8 + 16);
-    assert!(size_of::<Conn>() == 8 + 48 + 16 + 8 + 8 + 16);
+    assert!(size_of::<Conn>() == 8 + 48 + 16 + 8 + 8 + 24);
     assert!(size_of::<Config>() == 12 + 32 + 24);
 };
 

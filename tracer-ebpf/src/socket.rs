@@ -5,16 +5,29 @@
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
 
+use crate::flow::Turn;
 use crate::returned::{received, sent};
 
 /// Arguments: `struct sock *sk, int ret, int flags`.
 #[raw_tracepoint(tracepoint = "sock_send_length")]
 pub fn sock_send(ctx: RawTracePointContext) -> i32 {
-    sent(ctx.arg(0), ctx.arg(1))
+    sent(ctx.arg(0), ctx.arg(1), Turn::First)
 }
 
 /// Arguments: `struct sock *sk, int ret, int flags`.
 #[raw_tracepoint(tracepoint = "sock_recv_length")]
 pub fn sock_recv(ctx: RawTracePointContext) -> i32 {
-    received(ctx.arg(0), ctx.arg(1), ctx.arg(2))
+    received(ctx.arg(0), ctx.arg(1), ctx.arg(2), Turn::First)
+}
+
+/// As `sock_send`, attached behind it where tracepoints can be interrupted.
+#[raw_tracepoint(tracepoint = "sock_send_length")]
+pub fn sock_send_2(ctx: RawTracePointContext) -> i32 {
+    sent(ctx.arg(0), ctx.arg(1), Turn::Second)
+}
+
+/// As `sock_recv`, attached behind it where tracepoints can be interrupted.
+#[raw_tracepoint(tracepoint = "sock_recv_length")]
+pub fn sock_recv_2(ctx: RawTracePointContext) -> i32 {
+    received(ctx.arg(0), ctx.arg(1), ctx.arg(2), Turn::Second)
 }

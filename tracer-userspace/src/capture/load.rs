@@ -48,6 +48,8 @@ pub struct Options {
     pub btf: Option<PathBuf>,
     /// Largest process id (`kernel.pid_max`).
     pub pid_max: u32,
+    /// Kernel version.
+    pub kernel: (u32, u32),
 }
 
 impl Default for Options {
@@ -62,6 +64,7 @@ impl Default for Options {
             provider: None,
             btf: None,
             pid_max: 4 << 20,
+            kernel: (0, 0),
         }
     }
 }
@@ -137,7 +140,7 @@ impl Probes {
         let mut ebpf = load_object(options, located, provider)?;
         let mut missing: Vec<&'static str> = provider.blind_to().into_iter().collect();
         let mut programs = Vec::new();
-        for probe in for_provider(provider) {
+        for probe in for_provider(provider).filter(|probe| !probe.is_too_early(options.kernel)) {
             match attach(&mut ebpf, probe, btf)? {
                 Attached::At(hooks) => programs.push((probe, hooks)),
                 Attached::Missing(what) => missing.push(what),
@@ -257,7 +260,8 @@ impl Probes {
     }
 
     /// The kernel leaves a program out that interrupted itself on a processor (Linux 5.12, commit 9ed9e9ba2337); how
-    /// often is in the descriptor's information.
+    /// often is in the descriptor's information. Where a second program stands behind the first nothing is missed by
+    /// that: it takes two interruptions of one call, and of those there is no count.
     fn missed_runs(&self) -> u64 {
         if let Some(known) = self.missed_runs {
             return known;
@@ -268,7 +272,9 @@ impl Probes {
             let value = text.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?;
             value.trim().parse().ok()
         };
-        self.programs.iter().filter_map(|(probe, _)| misses(probe)).sum()
+        let alone =
+            |probe: &Probe| self.programs.iter().filter(|(other, _)| other.hook == probe.hook).count() == 1;
+        self.programs.iter().filter(|(probe, _)| alone(probe)).filter_map(|(probe, _)| misses(probe)).sum()
     }
 }
 

@@ -180,10 +180,17 @@ const fn kprobe(program: &'static str, hook: Hook) -> Probe {
     Probe { program, hook, since: (4, 17), provider: Some(Provider::Kprobes), without: Without::Fails }
 }
 
+/// From here on tasks can be switched inside a tracepoint. Seen on 7.3, not on 6.18; the version between them is not
+/// certain, and a second program too many only costs a little.
+const INTERRUPTIBLE: (u32, u32) = (6, 19);
+
 /// All programs.
 pub const PROBES: &[Probe] = &[
     tracepoint("sock_send", "sock_send_length", (6, 3), Provider::SocketTracepoints),
     tracepoint("sock_recv", "sock_recv_length", (6, 3), Provider::SocketTracepoints),
+    // Tracepoints can be interrupted, and what then runs beside them is left out (see `tracer-ebpf/src/flow.rs`, Turn).
+    tracepoint("sock_send_2", "sock_send_length", INTERRUPTIBLE, Provider::SocketTracepoints),
+    tracepoint("sock_recv_2", "sock_recv_length", INTERRUPTIBLE, Provider::SocketTracepoints),
     fexit("inet_send", "inet_sendmsg", Without::Fails),
     fexit("inet_recv", "inet_recvmsg", Without::Fails),
     fexit("inet6_send", "inet6_sendmsg", Without::Nothing),
@@ -216,6 +223,13 @@ pub const PROBES: &[Probe] = &[
 /// The programs for a provider.
 pub fn for_provider(provider: Provider) -> impl Iterator<Item = &'static Probe> {
     PROBES.iter().filter(move |probe| probe.provider.is_none_or(|only| only == provider))
+}
+
+impl Probe {
+    /// Its hook is older, but the program is of use only on kernels from that version on.
+    pub fn is_too_early(&self, kernel: (u32, u32)) -> bool {
+        self.since == INTERRUPTIBLE && kernel < INTERRUPTIBLE
+    }
 }
 
 #[cfg(test)]

@@ -108,6 +108,7 @@ fn probe_options(args: &RecordArgs, host: &HostFacts, selection: &Selection) -> 
         ring_bytes: args.ring_mib << 20,
         provider: args.provider.map(Into::into),
         btf: args.btf.clone(),
+        kernel: host.version.as_ref().map_or((0, 0), |version| (version.0, version.1)),
         pid_max: host.pid_max.as_ref().copied().unwrap_or(Options::default().pid_max),
     }
 }

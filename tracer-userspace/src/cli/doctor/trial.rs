@@ -56,6 +56,7 @@ pub fn make(facts: &HostFacts, args: &DoctorArgs) -> Trial {
         btf: args.btf.clone(),
         provider: args.provider.map(Into::into),
         ring_bytes: 1 << 20,
+        kernel: facts.version.as_ref().map_or((0, 0), |version| (version.0, version.1)),
         pid_max: facts.pid_max.as_ref().copied().unwrap_or(Options::default().pid_max),
         ..Options::default()
     };
