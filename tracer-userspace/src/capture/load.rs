@@ -292,7 +292,7 @@ fn load_object(options: &Options, located: &Located, provider: Provider) -> Resu
         adopt_exec: u32::from(options.adopt_exec),
         adopt_fork: 1,
         pt_regs_offset: located.pt_regs_offset.unwrap_or_else(pt_regs_offset),
-        may_miss: u32::from(provider.may_miss()),
+        may_miss: u32::from(provider.may_miss(options.kernel)),
         pad: 0,
     };
     let in_call = if provider == Provider::Kprobes { IN_CALL_ENTRIES } else { 1 };

@@ -55,11 +55,11 @@ impl Provider {
         }
     }
 
-    /// Calls may be missed without a sign of their own.
-    pub fn may_miss(self) -> bool {
+    /// Calls may be missed without a sign of their own on a kernel of that version.
+    pub fn may_miss(self, kernel: (u32, u32)) -> bool {
         match self {
             Self::FunctionExits | Self::Kprobes => true,
-            Self::SocketTracepoints | Self::SyscallExit => false,
+            Self::SocketTracepoints | Self::SyscallExit => kernel >= INTERRUPTIBLE,
         }
     }
 
