@@ -9,7 +9,7 @@ use anyhow::Result;
 use tracer_tests::compare::Durations;
 use tracer_tests::load::Wrk;
 use tracer_tests::scenario::{self, CONNECTIONS};
-use tracer_tests::services::{Options, nginx, node};
+use tracer_tests::services::{Options, Service, nginx, node};
 use tracer_tests::suite::{self, Need, test};
 
 const NEEDS: &[Need] = &[Need::Tracer, Need::Command("nginx"), Need::Command("wrk")];
@@ -29,7 +29,7 @@ fn files(connections: u32) -> Result<String> {
     let nginx = nginx::start(&Options::default())?;
     let load =
         Wrk::new(nginx.port(), "/item/", connections).prefixes(&["/item/", "/item/", "/item/", "/missing/"]);
-    scenario::each_request_is_one_span(&nginx, &load, &Durations::of(nginx.unit()))
+    scenario::each_request_is_one_span(&nginx, &load, &durations(&nginx, connections))
 }
 
 fn proxy(connections: u32) -> Result<String> {
@@ -40,5 +40,9 @@ fn proxy(connections: u32) -> Result<String> {
         "/proxied/slow/",
         "/proxied/missing/",
     ]);
-    scenario::each_request_is_one_span(&nginx, &load, &Durations::of(nginx.unit()))
+    scenario::each_request_is_one_span(&nginx, &load, &durations(&nginx, connections))
+}
+
+fn durations(nginx: &Service, connections: u32) -> Durations {
+    Durations::of(nginx.unit()).clock_per_turn(connections)
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::compare::{self, CutOff, Durations};
+use crate::compare::{self, CutOff, Durations, Report};
 use crate::load::{Ending, Wrk};
 use crate::pace;
 use crate::services::Service;
@@ -20,11 +20,34 @@ use crate::truth::{self, Links};
 /// The numbers of keep-alive connections that each server is loaded with.
 pub const CONNECTIONS: [u32; 3] = [1, 8, 64];
 
+/// How often the durations are looked at, if they are not near at once.
+const ATTEMPTS: u32 = 3;
+
 /// How close to the end of a wrk run its connections may already have been closed.
 const CLOSING: Duration = Duration::from_millis(100);
 
 /// Question 1. The tracer starts before the load and ends after it, and is given the server's main process.
+///
+/// What a neighbour on the host takes from the server between a system call and the reading of its clock is nobody's
+/// defect, and passes; a wrong duration does not. So the durations must be right in one of [`ATTEMPTS`] runs. All else
+/// is asked of each.
 pub fn each_request_is_one_span(service: &Service, load: &Wrk, durations: &Durations) -> Result<String> {
+    let mut said = String::new();
+    for attempt in 1..=ATTEMPTS {
+        let (report, rate) = requests_and_spans(service, load, durations)?;
+        if report.is_far(durations) && attempt < ATTEMPTS {
+            said.push_str(&format!("{report}; once more: "));
+            continue;
+        }
+        report.check(durations).with_context(|| format!("attempt {attempt}"))?;
+        said.push_str(&format!("{report}; {rate:.0} requests/s"));
+        break;
+    }
+    Ok(said)
+}
+
+/// One run of it: the comparison, and requests per second.
+fn requests_and_spans(service: &Service, load: &Wrk, durations: &Durations) -> Result<(Report, f64)> {
     let before = service.log("/")?.len();
     let tracer = Tracer::record(&["--pid", &service.pid().to_string()])?;
     let outcome = load.run()?;
@@ -38,9 +61,9 @@ pub fn each_request_is_one_span(service: &Service, load: &Wrk, durations: &Durat
     });
     let spans = recording.trace.servers("/");
     let report = compare::compare(&log, &spans, durations, cut_off);
-    report.check(durations)?;
+    report.check_requests(durations)?;
     check_one_service(&spans)?;
-    Ok(format!("{report}; {:.0} requests/s", outcome.rate))
+    Ok((report, outcome.rate))
 }
 
 /// All processes and threads of one server are one service, whose name says more than its interpreter.
