@@ -65,7 +65,8 @@ impl Peek {
             }
             PeekError(reason)
         };
-        let mut ebpf = EbpfLoader::new().load(OBJECT).map_err(|error| failed("its map", &error))?;
+        // Nothing in the object is to be relocated, so the kernel's types need not be parsed.
+        let mut ebpf = EbpfLoader::new().btf(None).load(OBJECT).map_err(|error| failed("its map", &error))?;
         let map = ebpf.take_map("ANSWER").ok_or_else(|| PeekError("it has no map".to_owned()))?;
         let program: &mut RawTracePoint = ebpf
             .program_mut("peek")

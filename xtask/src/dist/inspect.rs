@@ -24,8 +24,8 @@ pub fn refuse_defects(bytes: &[u8], arch: Arch, private: &[Prefix]) -> Result<()
         Arch::Aarch64 => elf::EM_AARCH64,
     };
     ensure!(header.e_machine(endian) == machine, "it is for another processor than {}", arch.name());
+    refuse_loader(bytes)?;
     for segment in header.program_headers(endian, bytes).context("its program headers are broken")? {
-        ensure!(segment.p_type(endian) != elf::PT_INTERP, "it asks for a dynamic loader (PT_INTERP)");
         let dynamic = segment.dynamic(endian, bytes).context("its dynamic part is cut off")?;
         for entry in dynamic.unwrap_or_default() {
             ensure!(entry.tag(endian) != elf::DT_NEEDED, "it asks for a shared library (DT_NEEDED)");
@@ -41,6 +41,16 @@ pub fn refuse_defects(bytes: &[u8], arch: Arch, private: &[Prefix]) -> Result<()
     }
     if let Some(prefix) = private::find(bytes, private) {
         bail!("it contains a path of this machine: {}", prefix.display());
+    }
+    Ok(())
+}
+
+/// Refuses a program that wants a loader of its own, which the place where it is to run may not have.
+pub fn refuse_loader(bytes: &[u8]) -> Result<()> {
+    let header = elf::FileHeader64::<LittleEndian>::parse(bytes).context("it is no 64-bit ELF file")?;
+    let endian = header.endian().context("it is not little-endian")?;
+    for segment in header.program_headers(endian, bytes).context("its program headers are broken")? {
+        ensure!(segment.p_type(endian) != elf::PT_INTERP, "it asks for a dynamic loader (PT_INTERP)");
     }
     Ok(())
 }

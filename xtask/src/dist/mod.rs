@@ -3,7 +3,7 @@
 //! The tests, the demonstration and the benchmarks use exactly this program.
 
 mod foreign;
-mod inspect;
+pub mod inspect;
 pub mod target;
 
 use std::path::PathBuf;

@@ -193,7 +193,7 @@ fn stored(results: &Path) -> Result<Vec<Outcome>> {
 /// What the verifiers walked, per series and program; of cloud kernels, each in its ordinary state.
 fn measured(outcomes: &[Outcome]) -> Counts {
     let mut counts = Counts::new();
-    for outcome in outcomes.iter().filter(|outcome| matches!(&*outcome.variant, "plain" | "providers")) {
+    for outcome in outcomes.iter().filter(|outcome| outcome.is_ordinary()) {
         let Some(series) = outcome.kernel.strip_suffix("-cloud") else { continue };
         for program in
             outcome.stages.iter().filter_map(|stage| stage.doctor.as_ref()).flat_map(|d| &d.programs)

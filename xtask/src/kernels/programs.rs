@@ -3,11 +3,11 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
-use object::read::elf::{ElfFile64, FileHeader, ProgramHeader};
+use anyhow::{Context, Result};
 use tracer_tests::paths;
 
 use super::apt::{self, Apt};
+use crate::dist::inspect;
 use crate::dist::target::{Arch, Target};
 use crate::{dist, run};
 
@@ -67,15 +67,6 @@ pub fn busybox(directory: &Path) -> Result<PathBuf> {
 /// Fails if a program wants a loader of its own: in a guest there may be none.
 fn check_static(path: &Path) -> Result<()> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let file = ElfFile64::<object::Endianness>::parse(&*bytes)
-        .with_context(|| format!("{} is no 64-bit ELF program", path.display()))?;
-    let endian = file.endian();
-    let headers = file.elf_header().program_headers(endian, &*bytes).context("no program headers")?;
-    let loader = headers.iter().any(|header| header.p_type(endian) == object::elf::PT_INTERP);
-    ensure!(
-        !loader,
-        "{} is not linked statically: it asks for a loader, which a guest may not have",
-        path.display()
-    );
-    Ok(())
+    inspect::refuse_loader(&bytes)
+        .with_context(|| format!("{} is of no use in a guest, which may have no C library", path.display()))
 }

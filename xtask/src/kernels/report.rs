@@ -47,10 +47,12 @@ type ProgramRow<'a> = (&'a str, Option<&'a Doctor>, BTreeMap<&'a str, String>);
 fn programs(outcomes: &[Outcome]) -> String {
     let mut rows: BTreeMap<Key, ProgramRow<'_>> = BTreeMap::new();
     let mut names = BTreeSet::new();
-    for outcome in outcomes.iter().filter(|outcome| matches!(&*outcome.variant, "plain" | "providers")) {
+    for outcome in outcomes.iter().filter(|outcome| outcome.is_ordinary()) {
         let row = rows.entry(key(&outcome.kernel)).or_insert((&outcome.package, None, BTreeMap::new()));
-        for doctor in outcome.stages.iter().filter_map(|stage| stage.doctor.as_ref()) {
-            if outcome.variant == "plain" {
+        for (stage, doctor) in outcome.stages.iter().filter_map(|stage| Some((stage, stage.doctor.as_ref()?)))
+        {
+            // Without a label nothing was asked for: the provider is the one that was chosen.
+            if stage.label.is_empty() {
                 row.1 = Some(doctor);
             }
             for program in &doctor.programs {

@@ -4,7 +4,6 @@
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::Shutdown;
-use std::os::fd::AsRawFd;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -82,17 +81,8 @@ pub fn end(lens: &Lens<'_>, from: &Socket, to: &Socket, evidence: &mut Evidence)
 
 /// Asks for late acknowledgements: an early one sets another number to the same value as `rcv_nxt`.
 fn acknowledge_late(socket: &Socket) {
-    let off: libc::c_int = 0;
-    // SAFETY: a pointer to an integer and its size. A refusal only makes for more candidates.
-    let _ = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::IPPROTO_TCP,
-            libc::TCP_QUICKACK,
-            (&raw const off).cast(),
-            size_of_val(&off) as libc::socklen_t,
-        )
-    };
+    // A refusal only makes for more candidates.
+    let _ = socket.set_tcp_quickack(false);
 }
 
 fn send(socket: &Socket, len: u32, flags: libc::c_int) -> io::Result<()> {

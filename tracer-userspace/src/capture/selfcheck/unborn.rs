@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 
+use socket2::SockRef;
 use tracer_common::abi::mode;
 
 use super::super::load::Probes;
@@ -53,18 +54,7 @@ fn connect() -> IoResult<(TcpStream, TcpStream)> {
 
 /// Closes with a reset.
 fn close_hard(socket: TcpStream) -> IoResult<()> {
-    let linger = libc::linger { l_onoff: 1, l_linger: 0 };
-    // SAFETY: a pointer to a local and its size.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_LINGER,
-            (&raw const linger).cast(),
-            size_of_val(&linger) as libc::socklen_t,
-        )
-    };
-    if result == 0 { Ok(()) } else { Err(Error::last_os_error()) }
+    SockRef::from(&socket).set_linger(Some(Duration::ZERO))
 }
 
 /// Waits until the peer's reset has come.
