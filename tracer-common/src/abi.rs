@@ -264,12 +264,8 @@ pub struct Conn {
     pub state: u8,
     /// The same for the first byte ever sent ([`state::TX_BASE`]).
     pub tx_base: u32,
-    /// 1 while the last received call was seen by the first of two programs, and not yet by the second.
-    pub rx_seen: u8,
-    /// The same for sent.
-    pub tx_seen: u8,
     /// Padding.
-    pub pad: [u8; 6],
+    pub pad: [u8; 4],
 }
 
 /// [`Conn::state`] bits.

@@ -107,9 +107,7 @@ pub fn create(sk: u64, family: u16, flags: u8, by: Who, birth: u64, len: u32) ->
         flags,
         state: if family == AF_UNIX { state::UNIX } else { 0 },
         tx_base: 0,
-        rx_seen: 0,
-        tx_seen: 0,
-        pad: [0; 6],
+        pad: [0; 4],
     };
     if CONNS.insert(&sk, &fresh, 0).is_err() {
         count(counter::LOST_MAP_FULL, 1);

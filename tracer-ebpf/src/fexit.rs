@@ -11,19 +11,18 @@
 use aya_ebpf::macros::fexit;
 use aya_ebpf::programs::FExitContext;
 
-use crate::flow::Turn;
 use crate::returned::{received, sent, sent_from_kernel, sock_of};
 
 /// `(struct socket *, struct msghdr *, size_t)`
 #[inline(always)]
 fn send(ctx: &FExitContext) -> i32 {
-    sent(sock_of(ctx.arg::<u64>(0)), ctx.arg::<u64>(3) as i32, Turn::First)
+    sent(sock_of(ctx.arg::<u64>(0)), ctx.arg::<u64>(3) as i32)
 }
 
 /// `(struct socket *, struct msghdr *, size_t, int flags)`
 #[inline(always)]
 fn receive(ctx: &FExitContext) -> i32 {
-    received(sock_of(ctx.arg::<u64>(0)), ctx.arg::<u64>(4) as i32, ctx.arg::<u64>(3), Turn::First)
+    received(sock_of(ctx.arg::<u64>(0)), ctx.arg::<u64>(4) as i32, ctx.arg::<u64>(3))
 }
 
 /// `(struct socket *, struct page *, int offset, size_t, int flags)`: sendfile and splice, until Linux 6.4.

@@ -12,7 +12,7 @@ use crate::arch::{Call, uses_io_uring};
 use crate::buffer::{self, Buffer};
 use crate::conn;
 use crate::kernel::hidden;
-use crate::maps::{CONNS, Scratch, acquire_scratch, count, release_scratch};
+use crate::maps::{Scratch, acquire_scratch, count, release_scratch};
 use crate::record;
 use crate::select::{Who, is_marked, mode_now, port_wanted};
 use crate::settings::config;
@@ -32,41 +32,15 @@ pub struct Moved {
     pub call: Call,
     /// The system call's descriptor is known to lead to this socket.
     pub fd_known: bool,
-    /// Which of the programs that see this call it is.
-    pub turn: Turn,
-}
-
-/// Where a program can be interrupted by another task that runs it on the same processor, the kernel leaves the second
-/// run out. There a second program stands behind the first, and does its work if it did not run. Both cannot be left out
-/// unless a third task interrupts.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Turn {
-    /// The only one, or the first.
-    First,
-    /// The one behind it.
-    Second,
 }
 
 /// Handles a call.
 #[inline(always)]
 pub fn moved(m: &Moved) {
-    if m.turn == Turn::Second && seen_by_first(m) {
-        return;
-    }
-    // What is not followed has been counted by the first.
-    let len = if m.turn == Turn::First { m.len } else { 0 };
-    let Some(conn) = conn::entry(m.sk, len) else { return };
+    let Some(conn) = conn::entry(m.sk, m.len) else { return };
     // SAFETY: an element of the table: memory of this layout for as long as the program runs, even if the element is
     // deleted meanwhile. Two processors may write it at once; the fields are independent counters and hints.
     let c = unsafe { &mut *conn };
-    if m.turn == Turn::First {
-        // Fields of their own, because both directions may be in use at once.
-        if m.dir == dir::RX {
-            c.rx_seen = 1;
-        } else {
-            c.tx_seen = 1;
-        }
-    }
     // SAFETY: no arguments, no conditions.
     let now = unsafe { bpf_ktime_get_ns() };
     if c.proto == proto::IGNORED {
@@ -113,19 +87,6 @@ pub fn moved(m: &Moved) {
     }
     // The verifier would walk the rest once for each way that leads here.
     capture(c, m, &buffer, now, hidden(want as u64) as u32, hidden(flags as u64) as u8, hidden(exact) != 0);
-}
-
-/// Whether the first program ran for this call; the mark is taken off.
-#[inline(always)]
-fn seen_by_first(m: &Moved) -> bool {
-    let Some(conn) = CONNS.get_ptr_mut(&m.sk) else { return false };
-    // SAFETY: an element of the table. A direction of a connection is used by one task at a time.
-    unsafe {
-        let seen = if m.dir == dir::RX { &raw mut (*conn).rx_seen } else { &raw mut (*conn).tx_seen };
-        let was = *seen == 1;
-        *seen = 0;
-        was
-    }
 }
 
 /// A call that begins no message that is captured.

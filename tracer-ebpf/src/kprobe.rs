@@ -11,7 +11,6 @@ use aya_ebpf::macros::{kprobe, kretprobe};
 use aya_ebpf::programs::{ProbeContext, RetProbeContext};
 use tracer_common::abi::counter;
 
-use crate::flow::Turn;
 use crate::maps::{IN_CALL, InCall, count};
 use crate::returned::{received, sent, sock_of};
 use crate::select::selected;
@@ -34,7 +33,7 @@ pub fn call_recv(ctx: ProbeContext) -> u32 {
 #[kretprobe]
 pub fn ret_send(ctx: RetProbeContext) -> u32 {
     if let Some(call) = returned() {
-        sent(call.sk, ctx.ret::<u64>() as i32, Turn::First);
+        sent(call.sk, ctx.ret::<u64>() as i32);
     }
     0
 }
@@ -43,7 +42,7 @@ pub fn ret_send(ctx: RetProbeContext) -> u32 {
 #[kretprobe]
 pub fn ret_recv(ctx: RetProbeContext) -> u32 {
     if let Some(call) = returned() {
-        received(call.sk, ctx.ret::<u64>() as i32, call.flags, Turn::First);
+        received(call.sk, ctx.ret::<u64>() as i32, call.flags);
     }
     0
 }

@@ -1,10 +1,10 @@
-//! A socket function has returned: what `fexit` and `kprobe` have in common.
+//! A call on a socket has returned: what `socket`, `fexit` and `kprobe` have in common.
 
 use tracer_common::abi::{counter, dir};
 
 use crate::arch::{Call, current_call};
 use crate::buffer::{self, Kind, MSG_PEEK};
-use crate::flow::{Moved, Turn, moved};
+use crate::flow::{Moved, moved};
 use crate::kernel::read_kernel;
 use crate::maps::count;
 use crate::select::selected;
@@ -18,7 +18,7 @@ pub fn sock_of(socket: u64) -> u64 {
 
 /// `ret` bytes, or an error, from a send function.
 #[inline(always)]
-pub fn sent(sk: u64, ret: i32, turn: Turn) -> i32 {
+pub fn sent(sk: u64, ret: i32) -> i32 {
     if ret <= 0 || sk == 0 {
         return 0;
     }
@@ -27,7 +27,7 @@ pub fn sent(sk: u64, ret: i32, turn: Turn) -> i32 {
     if buffer::kind(&call) != Kind::Send {
         call = Call::NONE;
     }
-    moved(&Moved { sk, dir: dir::TX, len: ret as u32, who, call, fd_known: false, turn });
+    moved(&Moved { sk, dir: dir::TX, len: ret as u32, who, call, fd_known: false });
     0
 }
 
@@ -40,13 +40,13 @@ pub fn sent_from_kernel(sk: u64, ret: i32) -> i32 {
     }
     let Some(who) = selected() else { return 0 };
     let call = Call::NONE;
-    moved(&Moved { sk, dir: dir::TX, len: ret as u32, who, call, fd_known: false, turn: Turn::First });
+    moved(&Moved { sk, dir: dir::TX, len: ret as u32, who, call, fd_known: false });
     0
 }
 
 /// `ret` bytes, or an error, from a receive function.
 #[inline(always)]
-pub fn received(sk: u64, ret: i32, flags: u64, turn: Turn) -> i32 {
+pub fn received(sk: u64, ret: i32, flags: u64) -> i32 {
     if ret <= 0 || sk == 0 || flags & MSG_PEEK != 0 {
         return 0;
     }
@@ -56,7 +56,7 @@ pub fn received(sk: u64, ret: i32, flags: u64, turn: Turn) -> i32 {
         call = Call::NONE;
     }
     call = call.hidden();
-    moved(&Moved { sk, dir: dir::RX, len: ret as u32, who, call, fd_known: false, turn });
+    moved(&Moved { sk, dir: dir::RX, len: ret as u32, who, call, fd_known: false });
     0
 }
 

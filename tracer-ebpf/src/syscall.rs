@@ -8,7 +8,7 @@ use tracer_common::abi::dir;
 
 use crate::arch::{Call, call_at};
 use crate::buffer::{self, Kind};
-use crate::flow::{Moved, Turn, moved};
+use crate::flow::{Moved, moved};
 use crate::select::selected;
 
 /// Arguments: `struct pt_regs *regs, long ret`.
@@ -41,6 +41,6 @@ pub fn sys_exit(ctx: RawTracePointContext) -> i32 {
     if kind == Kind::SendNoBuffer {
         call = Call::NONE;
     }
-    moved(&Moved { sk, dir: which, len: ret as u32, who, call, fd_known: true, turn: Turn::First });
+    moved(&Moved { sk, dir: which, len: ret as u32, who, call, fd_known: true });
     0
 }

@@ -157,4 +157,23 @@ pub enum Event<'a> {
         /// Command name, NUL-padded.
         comm: [u8; 16],
     },
+    /// Socket calls may have been missed between the events before and those after; whose is not known. Connections whose
+    /// bytes the kernel numbers tell by themselves.
+    Missed {
+        /// When that was noticed.
+        at: Nanos,
+    },
+}
+
+impl Event<'_> {
+    /// When it happened.
+    pub fn at(&self) -> Nanos {
+        match self {
+            Event::Open(open) => open.stamp.at,
+            Event::Segment(segment) => segment.stamp.at,
+            Event::Counts(counts) => counts.at,
+            Event::Process { stamp, .. } => stamp.at,
+            Event::Missed { at } => *at,
+        }
+    }
 }

@@ -1,9 +1,10 @@
 //! Hooks one program in, and takes it out again.
 
-use aya::programs::{FExit, KProbe, ProgramError, RawTracePoint};
+use aya::programs::{FExit, KProbe, ProgramError, RawTracePoint, TracePoint};
 use aya::{Btf, Ebpf};
 
 use super::error::{LoadError, failed, os_error, refused};
+use super::events::{Events, expected};
 use super::probes::{Function, Hook, Probe, Without};
 
 /// include/linux/errno.h: not one of the C library's.
@@ -19,10 +20,17 @@ pub(super) enum Attached {
     Unneeded,
 }
 
-/// Loads a program and attaches it to its hook. `btf` is the running kernel's, for function exits.
-pub(super) fn attach(ebpf: &mut Ebpf, probe: &Probe, btf: Option<&Btf>) -> Result<Attached, LoadError> {
+/// Loads a program and attaches it to its hook. `btf` is the running kernel's, for function exits; `events` keeps what
+/// holds programs on trace events.
+pub(super) fn attach(
+    ebpf: &mut Ebpf,
+    probe: &Probe,
+    btf: Option<&Btf>,
+    events: &mut Events,
+) -> Result<Attached, LoadError> {
     let result = match probe.hook {
         Hook::RawTracepoint(name) => raw_tracepoint(ebpf, probe, name).map(|()| vec![name]),
+        Hook::SocketEvent(name) => socket_event(ebpf, probe, name, events).map(|()| vec![name]),
         Hook::Fexit(function) => fexit(ebpf, probe, function, btf).map(|()| vec![function]),
         Hook::Kprobe(functions) | Hook::Kretprobe(functions) => kprobe(ebpf, probe, functions),
     };
@@ -54,12 +62,25 @@ fn raw_tracepoint(ebpf: &mut Ebpf, probe: &Probe, name: &str) -> Result<(), Load
     program.load().map_err(|error| refused(probe.program, &error))?;
     match program.attach(name) {
         Ok(_) => Ok(()),
-        Err(error) if is_os_error(&error, libc::ENOENT) => Err(LoadError::NoHook(format!(
-            "tracepoint {name} (Linux {}.{} and later have)",
-            probe.since.0, probe.since.1
-        ))),
+        Err(error) if is_os_error(&error, libc::ENOENT) => Err(no_tracepoint(probe, name)),
         Err(error) => Err(failed(probe.program, &error)),
     }
+}
+
+fn no_tracepoint(probe: &Probe, name: &str) -> LoadError {
+    let (major, minor) = probe.since;
+    LoadError::NoHook(format!("tracepoint {name} (Linux {major}.{minor} and later have)"))
+}
+
+fn socket_event(ebpf: &mut Ebpf, probe: &Probe, name: &str, events: &mut Events) -> Result<(), LoadError> {
+    let event = events.find("sock", name)?.ok_or_else(|| no_tracepoint(probe, name))?;
+    if !event.has(expected(name)) {
+        return Err(LoadError::Unsuitable("the records of its socket events are not as expected"));
+    }
+    let program: &mut TracePoint = program(ebpf, probe)?;
+    program.load().map_err(|error| refused(probe.program, &error))?;
+    let fd = program.fd().map_err(|error| failed(probe.program, &error))?;
+    events.attach(&event, fd).map_err(|error| failed(probe.program, &error))
 }
 
 fn fexit(ebpf: &mut Ebpf, probe: &Probe, function: &str, btf: Option<&Btf>) -> Result<(), LoadError> {
@@ -115,6 +136,11 @@ pub(super) fn detach(ebpf: &mut Ebpf, probe: &Probe) {
     match probe.hook {
         Hook::RawTracepoint(_) => {
             if let Ok(program) = program::<RawTracePoint>(ebpf, probe) {
+                let _ = program.unload();
+            }
+        }
+        Hook::SocketEvent(_) => {
+            if let Ok(program) = program::<TracePoint>(ebpf, probe) {
                 let _ = program.unload();
             }
         }

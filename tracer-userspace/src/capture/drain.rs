@@ -3,7 +3,7 @@
 use tracer_common::abi::{ConnId, state};
 
 use super::decode;
-use super::load::Probes;
+use super::load::{Probes, missed_returns};
 use crate::event::{Counts, Event};
 use crate::time::Nanos;
 
@@ -12,14 +12,21 @@ use crate::time::Nanos;
 pub const QUIET_NANOS: u64 = 20_000_000;
 
 impl Probes {
-    /// Hands all waiting records to `handle`. Returns how many there were and how many were not understood.
+    /// Hands all waiting records to `handle`, and between them says where calls may have been missed. Returns how many
+    /// there were and how many were not understood.
     pub fn drain(&mut self, mut handle: impl FnMut(Event<'_>)) -> Drained {
         let mut drained = Drained::default();
         while let Some(item) = self.ring.next() {
             drained.records += 1;
             drained.bytes += item.len() as u64;
             match decode::event(&item) {
-                Some(event) => handle(event),
+                Some(event) => {
+                    let at = event.at();
+                    if self.misses.before(at, || missed_returns(&self.counters)) {
+                        handle(Event::Missed { at });
+                    }
+                    handle(event);
+                }
                 None => drained.unknown += 1,
             }
         }

@@ -36,6 +36,9 @@ pub enum LoadError {
     /// The kernel has no such hook.
     #[error("this kernel has no {0}")]
     NoHook(String),
+    /// The list of trace events.
+    #[error("the kernel's list of trace events (tracefs) cannot be read: {0}")]
+    NoEvents(String),
     /// The provider would be unsafe or useless here.
     #[error("{0}")]
     Unsuitable(&'static str),

@@ -1,6 +1,5 @@
 //! The probes in the kernel: loads the object, attaches one provider's programs, reads and writes their maps, detaches.
 
-use std::os::fd::{AsFd, AsRawFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -12,6 +11,8 @@ use tracer_common::abi::{Config, Conn, DEFAULT_HEAD_BYTES, MAX_HEAD_BYTES, count
 
 use super::attach::{Attached, attach, detach};
 use super::error::{LoadError, failed};
+use super::events::Events;
+use super::misses::{Missed, Misses};
 use super::offsets::{FieldSource, Located};
 use super::probes::{Probe, Provider, for_provider};
 use super::registers::pt_regs_offset;
@@ -78,7 +79,7 @@ pub struct Probes {
     pub(super) conns: HashMap<MapData, u64, Conn>,
     mode: Array<MapData, u32>,
     processes: Array<MapData, [u8; 8]>,
-    counters: PerCpuArray<MapData, u64>,
+    pub(super) counters: PerCpuArray<MapData, u64>,
     /// Which provider is in use.
     pub provider: Provider,
     /// The offsets in use, and where they came from.
@@ -87,10 +88,12 @@ pub struct Probes {
     pub missing: Vec<&'static str>,
     /// The programs in place, and where.
     programs: Vec<(&'static Probe, Vec<&'static str>)>,
+    /// What holds programs on trace events.
+    events: Events,
     /// What had been counted when recording began: the self-check's doings are nobody's.
-    baseline: KernelCounters,
-    /// Runs left out, read when the programs were taken out.
-    missed_runs: Option<u64>,
+    baseline: Counted,
+    /// What the kernel did not show.
+    pub(super) misses: Misses,
 }
 
 /// A program in the kernel.
@@ -121,8 +124,10 @@ pub struct KernelCounters {
     pub untracked_bytes: u64,
     /// Calls of socket functions that the kernel had no room to watch to their end.
     pub missed_returns: u64,
-    /// Runs of a program that the kernel left out, because the program was interrupted by itself.
+    /// Socket calls for which the kernel left the program out, because it was interrupted by itself.
     pub missed_runs: u64,
+    /// The same for starts and ends of processes and connections.
+    pub missed_changes: u64,
     /// Bytes that TCP counted and no probe saw.
     pub unseen_bytes: u64,
     /// Socket calls of 32-bit programs, whose buffers are not read; with `sys_exit` they are not even seen.
@@ -140,13 +145,16 @@ impl Probes {
         let mut ebpf = load_object(options, located, provider)?;
         let mut missing: Vec<&'static str> = provider.blind_to().into_iter().collect();
         let mut programs = Vec::new();
-        for probe in for_provider(provider).filter(|probe| !probe.is_too_early(options.kernel)) {
-            match attach(&mut ebpf, probe, btf)? {
+        let mut events = Events::default();
+        for probe in for_provider(provider) {
+            match attach(&mut ebpf, probe, btf, &mut events)? {
                 Attached::At(hooks) => programs.push((probe, hooks)),
                 Attached::Missing(what) => missing.push(what),
                 Attached::Unneeded => {}
             }
         }
+        let attached = programs.iter().map(|(probe, _)| *probe);
+        let misses = Misses::of(&ebpf, attached, provider, provider.may_miss(options.kernel));
         let mut probes = Self {
             ring: RingBuf::try_from(take(&mut ebpf, "EVENTS")?).map_err(map_failed("EVENTS"))?,
             conns: HashMap::try_from(take(&mut ebpf, "CONNS")?).map_err(map_failed("CONNS"))?,
@@ -158,8 +166,9 @@ impl Probes {
             fields: located.fields.clone(),
             missing,
             programs,
-            baseline: KernelCounters::default(),
-            missed_runs: None,
+            events,
+            misses,
+            baseline: Counted::default(),
         };
         for pid in &options.pids {
             probes.mark(*pid, true)?;
@@ -184,65 +193,50 @@ impl Probes {
 
     /// What the kernel side counted since [`Probes::begin_counting`].
     pub fn counters(&self) -> KernelCounters {
-        let KernelCounters {
-            lost_ring_full,
-            lost_map_full,
-            read_fault,
-            no_buffer,
-            other_bytes,
-            untracked_bytes,
-            missed_returns,
-            missed_runs,
-            unseen_bytes,
-            calls_32_bit,
-        } = self.baseline;
-        let all = self.counted();
+        let Counted { values, missed } = self.counted();
+        let since = |index: u32| -> u64 {
+            let at = |values: &[u64]| values.get(index as usize).copied().unwrap_or_default();
+            at(&values).saturating_sub(at(&self.baseline.values))
+        };
         KernelCounters {
-            lost_ring_full: all.lost_ring_full.saturating_sub(lost_ring_full),
-            lost_map_full: all.lost_map_full.saturating_sub(lost_map_full),
-            read_fault: all.read_fault.saturating_sub(read_fault),
-            no_buffer: all.no_buffer.saturating_sub(no_buffer),
-            other_bytes: all.other_bytes.saturating_sub(other_bytes),
-            untracked_bytes: all.untracked_bytes.saturating_sub(untracked_bytes),
-            missed_returns: all.missed_returns.saturating_sub(missed_returns),
-            missed_runs: all.missed_runs.saturating_sub(missed_runs),
-            unseen_bytes: all.unseen_bytes.saturating_sub(unseen_bytes),
-            calls_32_bit: all.calls_32_bit.saturating_sub(calls_32_bit),
+            lost_ring_full: since(counter::LOST_RING_FULL),
+            lost_map_full: since(counter::LOST_MAP_FULL),
+            read_fault: since(counter::READ_FAULT),
+            no_buffer: since(counter::NO_BUFFER),
+            other_bytes: since(counter::OTHER_BYTES),
+            untracked_bytes: since(counter::UNTRACKED_BYTES),
+            missed_returns: since(counter::MISSED_RETURNS),
+            missed_runs: missed.calls.saturating_sub(self.baseline.missed.calls),
+            missed_changes: missed.changes.saturating_sub(self.baseline.missed.changes),
+            unseen_bytes: since(counter::UNSEEN_BYTES),
+            calls_32_bit: since(counter::CALLS_32_BIT),
         }
     }
 
     /// What was counted until now was of the tracer's own connections.
     pub(super) fn begin_counting(&mut self) {
         self.baseline = self.counted();
+        self.misses.forget(missed_returns(&self.counters));
     }
 
-    fn counted(&self) -> KernelCounters {
-        let read = |index: u32| -> u64 {
-            self.counters.get(&index, 0).map(|values| values.iter().sum()).unwrap_or_default()
-        };
-        KernelCounters {
-            lost_ring_full: read(counter::LOST_RING_FULL),
-            lost_map_full: read(counter::LOST_MAP_FULL),
-            read_fault: read(counter::READ_FAULT),
-            no_buffer: read(counter::NO_BUFFER),
-            other_bytes: read(counter::OTHER_BYTES),
-            untracked_bytes: read(counter::UNTRACKED_BYTES),
-            missed_returns: read(counter::MISSED_RETURNS),
-            missed_runs: self.missed_runs(),
-            unseen_bytes: read(counter::UNSEEN_BYTES),
-            calls_32_bit: read(counter::CALLS_32_BIT),
+    fn counted(&self) -> Counted {
+        let mut values = [0; counter::COUNT as usize];
+        for (index, value) in (0..).zip(&mut values) {
+            *value = sum(&self.counters, index);
         }
+        Counted { values, missed: self.misses.count() }
     }
 
     /// Takes the probes out of the kernel; what they left in the maps can still be read. Says how long it took.
     pub fn detach(&mut self) -> Duration {
         let begun = Instant::now();
-        self.missed_runs = Some(self.missed_runs());
+        self.misses.close();
         // Even if this fails the probes go with the program below.
         let _ = self.set_mode(mode::OFF);
         for (probe, _) in &self.programs {
             detach(&mut self.ebpf, probe);
         }
+        self.events.detach();
         begun.elapsed()
     }
 
@@ -258,24 +252,23 @@ impl Probes {
         };
         self.programs.iter().map(facts).collect()
     }
+}
 
-    /// The kernel leaves a program out that interrupted itself on a processor (Linux 5.12, commit 9ed9e9ba2337); how
-    /// often is in the descriptor's information. Where a second program stands behind the first nothing is missed by
-    /// that: it takes two interruptions of one call, and of those there is no count.
-    fn missed_runs(&self) -> u64 {
-        if let Some(known) = self.missed_runs {
-            return known;
-        }
-        let misses = |probe: &Probe| -> Option<u64> {
-            let fd = self.ebpf.program(probe.program)?.fd().ok()?.as_fd().as_raw_fd();
-            let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")).ok()?;
-            let value = text.lines().find_map(|line| line.strip_prefix("recursion_misses:"))?;
-            value.trim().parse().ok()
-        };
-        let alone =
-            |probe: &Probe| self.programs.iter().filter(|(other, _)| other.hook == probe.hook).count() == 1;
-        self.programs.iter().filter(|(probe, _)| alone(probe)).filter_map(|(probe, _)| misses(probe)).sum()
-    }
+/// Calls whose return the probes know that they missed.
+pub(super) fn missed_returns(counters: &PerCpuArray<MapData, u64>) -> u64 {
+    sum(counters, counter::MISSED_RETURNS)
+}
+
+/// One counter, over all processors.
+fn sum(counters: &PerCpuArray<MapData, u64>, index: u32) -> u64 {
+    counters.get(&index, 0).map(|each| each.iter().sum()).unwrap_or_default()
+}
+
+/// The counters' values, and runs left out.
+#[derive(Clone, Copy, Default)]
+struct Counted {
+    values: [u64; counter::COUNT as usize],
+    missed: Missed,
 }
 
 fn load_object(options: &Options, located: &Located, provider: Provider) -> Result<Ebpf, LoadError> {

@@ -8,25 +8,30 @@ use std::fmt;
 /// Where the connection's bytes are seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Provider {
-    /// `sock_send_length` and `sock_recv_length`: unrelated system calls pay nothing.
+    /// `sock_send_length` and `sock_recv_length`, as Linux 6.3 and later have them: unrelated system calls pay nothing.
     SocketTracepoints,
-    /// The exits of the socket functions: the same, one trampoline more.
+    /// The trace events of the same names, whose programs cannot be interrupted by each other: a little dearer.
+    SocketEvents,
+    /// The exits of the socket functions: the same, one trampoline more. Linux 5.5 and later with BTF and BPF trampolines;
+    /// not on a kernel locked down.
     FunctionExits,
-    /// The socket functions by kprobe and kretprobe: dearer, and returns can be missed (which is counted).
+    /// The socket functions by kprobe and kretprobe: dearer, and returns can be missed (which is counted). A kernel with
+    /// CONFIG_KPROBES and perf events.
     Kprobes,
-    /// `sys_exit`: every system call of the host pays a little.
+    /// `sys_exit`: every system call of the host pays a little. Any kernel with BPF tracing.
     SyscallExit,
 }
 
 impl Provider {
     /// In the order in which they are tried.
-    pub const ALL: [Self; 4] =
-        [Self::SocketTracepoints, Self::FunctionExits, Self::Kprobes, Self::SyscallExit];
+    pub const ALL: [Self; 5] =
+        [Self::SocketTracepoints, Self::SocketEvents, Self::FunctionExits, Self::Kprobes, Self::SyscallExit];
 
     /// As the command line and `doctor --json` call it.
     pub fn name(self) -> &'static str {
         match self {
             Self::SocketTracepoints => "tracepoint",
+            Self::SocketEvents => "event",
             Self::FunctionExits => "fexit",
             Self::Kprobes => "kprobe",
             Self::SyscallExit => "syscall",
@@ -37,21 +42,10 @@ impl Provider {
     pub fn describe(self) -> &'static str {
         match self {
             Self::SocketTracepoints => "socket tracepoints (sock_send_length, sock_recv_length)",
+            Self::SocketEvents => "socket trace events (sock_send_length, sock_recv_length)",
             Self::FunctionExits => "exits of the socket functions (fexit)",
             Self::Kprobes => "kprobes on the socket functions",
             Self::SyscallExit => "system call exit tracepoint (sys_exit)",
-        }
-    }
-
-    /// What it needs of the kernel.
-    pub fn needs(self) -> &'static str {
-        match self {
-            Self::SocketTracepoints => "Linux 6.3 and later",
-            Self::FunctionExits => {
-                "Linux 5.5 and later with BTF and BPF trampolines; not on a kernel locked down"
-            }
-            Self::Kprobes => "a kernel with CONFIG_KPROBES and perf events",
-            Self::SyscallExit => "any kernel with BPF tracing",
         }
     }
 
@@ -59,7 +53,8 @@ impl Provider {
     pub fn may_miss(self, kernel: (u32, u32)) -> bool {
         match self {
             Self::FunctionExits | Self::Kprobes => true,
-            Self::SocketTracepoints | Self::SyscallExit => kernel >= INTERRUPTIBLE,
+            Self::SocketTracepoints | Self::SocketEvents => false,
+            Self::SyscallExit => kernel >= INTERRUPTIBLE,
         }
     }
 
@@ -69,7 +64,7 @@ impl Provider {
             Self::SyscallExit => {
                 Some("calls through io_uring, recvmmsg and sendmmsg, and those of 32-bit programs")
             }
-            Self::SocketTracepoints | Self::FunctionExits | Self::Kprobes => None,
+            Self::SocketTracepoints | Self::SocketEvents | Self::FunctionExits | Self::Kprobes => None,
         }
     }
 }
@@ -85,6 +80,8 @@ impl fmt::Display for Provider {
 pub enum Hook {
     /// A tracepoint, without its format.
     RawTracepoint(&'static str),
+    /// A trace event of the group `sock`, with its record.
+    SocketEvent(&'static str),
     /// The exit of a kernel function.
     Fexit(&'static str),
     /// The entry of kernel functions.
@@ -97,7 +94,7 @@ impl Hook {
     /// The tracepoint, if it is one.
     pub fn tracepoint(self) -> Option<&'static str> {
         match self {
-            Self::RawTracepoint(name) => Some(name),
+            Self::RawTracepoint(name) | Self::SocketEvent(name) => Some(name),
             Self::Fexit(_) | Self::Kprobe(_) | Self::Kretprobe(_) => None,
         }
     }
@@ -105,7 +102,7 @@ impl Hook {
     /// The kernel functions, if it is any.
     pub fn functions(self) -> Vec<&'static str> {
         match self {
-            Self::RawTracepoint(_) => Vec::new(),
+            Self::RawTracepoint(_) | Self::SocketEvent(_) => Vec::new(),
             Self::Fexit(name) => vec![name],
             Self::Kprobe(functions) | Self::Kretprobe(functions) => {
                 functions.iter().map(|Function(name, _)| *name).collect()
@@ -159,7 +156,13 @@ const RECEIVE_FUNCTIONS: &[Function] = &[
 ];
 
 const fn tracepoint(program: &'static str, hook: &'static str, since: (u32, u32), of: Provider) -> Probe {
-    Probe { program, hook: Hook::RawTracepoint(hook), since, provider: Some(of), without: Without::Fails }
+    let hook = Hook::RawTracepoint(hook);
+    Probe { program, hook, since, provider: Some(of), without: Without::Fails }
+}
+
+const fn event(program: &'static str, name: &'static str, since: (u32, u32)) -> Probe {
+    let hook = Hook::SocketEvent(name);
+    Probe { program, hook, since, provider: Some(Provider::SocketEvents), without: Without::Fails }
 }
 
 const fn common(program: &'static str, hook: &'static str, without: Without) -> Probe {
@@ -180,17 +183,20 @@ const fn kprobe(program: &'static str, hook: Hook) -> Probe {
     Probe { program, hook, since: (4, 17), provider: Some(Provider::Kprobes), without: Without::Fails }
 }
 
-/// From here on tasks can be switched inside a tracepoint. Seen on 7.3, not on 6.18; the version between them is not
-/// certain, and a second program too many only costs a little.
-const INTERRUPTIBLE: (u32, u32) = (6, 19);
+/// From here on tasks can be switched inside a tracepoint (the change that commit 16718274ee75 prepared for), and the
+/// kernel leaves a raw tracepoint's program out while the same program is interrupted on that processor. Seen on 7.3:
+/// one call of a few hundred in an emulated guest under load; not on 6.18.
+pub const INTERRUPTIBLE: (u32, u32) = (7, 0);
 
 /// All programs.
 pub const PROBES: &[Probe] = &[
     tracepoint("sock_send", "sock_send_length", (6, 3), Provider::SocketTracepoints),
     tracepoint("sock_recv", "sock_recv_length", (6, 3), Provider::SocketTracepoints),
-    // Tracepoints can be interrupted, and what then runs beside them is left out (see `tracer-ebpf/src/flow.rs`, Turn).
-    tracepoint("sock_send_2", "sock_send_length", INTERRUPTIBLE, Provider::SocketTracepoints),
-    tracepoint("sock_recv_2", "sock_recv_length", INTERRUPTIBLE, Provider::SocketTracepoints),
+    event("event_send", "sock_send_length", (6, 3)),
+    event("event_recv", "sock_recv_length", (6, 3)),
+    // Beside `tcp_state`: that one can be interrupted by another task, this one is not run inside interrupts that come
+    // in the middle of another program on an event. One of the two always runs.
+    event("event_state", "inet_sock_set_state", (4, 16)),
     fexit("inet_send", "inet_sendmsg", Without::Fails),
     fexit("inet_recv", "inet_recvmsg", Without::Fails),
     fexit("inet6_send", "inet6_sendmsg", Without::Nothing),
@@ -225,10 +231,26 @@ pub fn for_provider(provider: Provider) -> impl Iterator<Item = &'static Probe> 
     PROBES.iter().filter(move |probe| probe.provider.is_none_or(|only| only == provider))
 }
 
+/// What a program sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Watches {
+    /// Calls that move bytes.
+    Calls,
+    /// Processes and connections that come and go.
+    Changes,
+    /// Connections that come and go, which another program sees as well.
+    Twice,
+}
+
 impl Probe {
-    /// Its hook is older, but the program is of use only on kernels from that version on.
-    pub fn is_too_early(&self, kernel: (u32, u32)) -> bool {
-        self.since == INTERRUPTIBLE && kernel < INTERRUPTIBLE
+    /// What it sees, when that provider is in use.
+    pub fn watches(&self, provider: Provider) -> Watches {
+        match self.hook.tracepoint() {
+            Some("inet_sock_set_state") if provider == Provider::SocketEvents => Watches::Twice,
+            Some("inet_sock_set_state") => Watches::Changes,
+            _ if self.provider.is_some() => Watches::Calls,
+            _ => Watches::Changes,
+        }
     }
 }
 

@@ -167,7 +167,7 @@ fn collect(probes: &mut Probes, opens: usize, segments: usize) -> Records {
                 tgid: s.stamp.tgid,
                 tid: s.stamp.tid,
             }),
-            Event::Counts(_) | Event::Process { .. } => {}
+            Event::Counts(_) | Event::Process { .. } | Event::Missed { .. } => {}
         });
         let complete = records.opens.len() >= opens && records.segments.len() >= segments;
         if complete || begun.elapsed() > PATIENCE {

@@ -7,7 +7,7 @@ use super::crowd::{Crowd, SLEEPERS};
 use super::error::LoadError;
 use super::load::{Options, Probes, raise_memlock};
 use super::offsets::{self, Located};
-use super::probes::Provider;
+use super::probes::{INTERRUPTIBLE, Provider};
 use super::selfcheck;
 
 /// What came of one provider.
@@ -81,6 +81,11 @@ fn try_provider(
     provider: Provider,
     kernel: &mut KernelBtf,
 ) -> Result<Probes, LoadError> {
+    if provider == Provider::SocketTracepoints && options.kernel >= INTERRUPTIBLE {
+        return Err(LoadError::Unsuitable(
+            "on Linux 7.0 and later programs there can be interrupted by each other, and calls are missed",
+        ));
+    }
     let btf = match provider {
         Provider::FunctionExits => Some(kernel.for_function_exits()?),
         _ => None,

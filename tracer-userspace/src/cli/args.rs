@@ -110,6 +110,8 @@ pub struct RecordArgs {
 pub enum ProviderArg {
     /// The kernel's socket tracepoints (Linux 6.3): unrelated system calls pay nothing
     Tracepoint,
+    /// The trace events of the same names: a little dearer, and right where tracepoints can be interrupted (Linux 7.0)
+    Event,
     /// The exits of the kernel's socket functions (Linux 5.12 with BTF): likewise
     Fexit,
     /// Kprobes on the same functions: dearer, and can miss calls, which is counted
@@ -122,6 +124,7 @@ impl From<ProviderArg> for Provider {
     fn from(arg: ProviderArg) -> Self {
         match arg {
             ProviderArg::Tracepoint => Self::SocketTracepoints,
+            ProviderArg::Event => Self::SocketEvents,
             ProviderArg::Fexit => Self::FunctionExits,
             ProviderArg::Kprobe => Self::Kprobes,
             ProviderArg::Syscall => Self::SyscallExit,

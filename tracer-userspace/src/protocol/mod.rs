@@ -108,6 +108,10 @@ pub trait Parser: Send {
     /// Takes the next piece of one direction. Pieces of both directions come in the order in which they moved.
     fn feed(&mut self, cx: &mut Context<'_>, dir: Direction, piece: Piece<'_>);
 
+    /// Calls may have been missed, in either direction, and nothing else will tell of it: what was going on is given up,
+    /// and nothing that follows continues it.
+    fn lose(&mut self, cx: &mut Context<'_>, at: Nanos);
+
     /// The connection is over.
     fn close(&mut self, cx: &mut Context<'_>, at: Nanos);
 

@@ -53,6 +53,7 @@ impl RunLedger {
             + self.kernel.lost_map_full
             + self.kernel.missed_returns
             + self.kernel.missed_runs
+            + self.kernel.missed_changes
     }
 
     /// As JSON, for `--ledger`.
@@ -81,6 +82,7 @@ impl RunLedger {
             "bytes_unseen": self.kernel.unseen_bytes,
             "calls_of_32_bit_programs": self.kernel.calls_32_bit,
             "calls_missed": self.kernel.missed_returns + self.kernel.missed_runs,
+            "changes_missed": self.kernel.missed_changes,
             "responses_without_request": tally.unrequested,
             "spans": self.stats.spans,
             "spans_unwritten": self.unwritten,
@@ -122,6 +124,11 @@ impl RunLedger {
             Some("--provider syscall misses none"),
         );
         add("socket calls: a probe was interrupted by itself", self.kernel.missed_runs, None);
+        add(
+            "starts and ends of processes and connections: a probe was interrupted by itself",
+            self.kernel.missed_changes,
+            None,
+        );
         add("socket calls: of 32-bit programs, whose memory is not read", self.kernel.calls_32_bit, None);
         add("message heads: their memory was not present", self.kernel.read_fault, None);
         add("records: of an unknown kind", self.unknown_records, None);

@@ -36,6 +36,7 @@ impl Pipeline {
             }
             Event::Segment(segment) => self.streams.on_segment(segment, &mut self.steps),
             Event::Counts(counts) => self.streams.on_counts(counts, &mut self.steps),
+            Event::Missed { at } => self.streams.on_missed(*at, &mut self.steps),
             Event::Process { stamp, change, .. } => {
                 if *change == ProcessChange::Exit {
                     self.engine.process_exit(stamp.tgid, stamp.at);

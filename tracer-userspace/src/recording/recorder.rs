@@ -191,7 +191,7 @@ impl Recorder {
                     before.settle(open);
                 }
                 Event::Segment(segment) if selection.is_refused(segment.conn) => return,
-                Event::Segment(_) => {}
+                Event::Segment(_) | Event::Missed { .. } => {}
                 Event::Counts(counts) => {
                     if selection.is_refused(counts.conn) {
                         if counts.closed {

@@ -62,6 +62,31 @@ impl Connection {
         self.parser.as_ref().is_some_and(|parser| parser.is_busy())
     }
 
+    /// The kernel does not number its bytes, as far as is known, so that missed calls leave no trace.
+    pub(super) fn is_unnumbered(&self) -> bool {
+        matches!(self.peer, Peer::Unix | Peer::Unknown) && (self.watched || self.parser.is_some())
+    }
+
+    /// Calls on it may have been missed: nothing that was going on is certain any more.
+    pub(super) fn lose(&mut self, at: Nanos, shared: &mut Shared, out: &mut Vec<Step>) {
+        self.watched = false;
+        if let Some(mut parser) = self.parser.take() {
+            parser.lose(&mut self.context(shared, out), at);
+            self.parser = Some(parser);
+        }
+    }
+
+    fn context<'a>(&'a mut self, shared: &'a mut Shared, out: &'a mut Vec<Step>) -> Context<'a> {
+        Context {
+            conn: self.id,
+            out,
+            tally: &mut shared.ledger.tally,
+            names: &mut shared.names,
+            limits: &shared.limits,
+            unclaimed: &mut self.unclaimed,
+        }
+    }
+
     /// Its addresses and first bytes became known.
     pub(super) fn open(&mut self, open: &Open) {
         (self.peer, self.end) = strangers::service(&open.endpoints, open.role);
@@ -145,35 +170,20 @@ impl Connection {
         if bytes > 0 {
             self.moved = Some(dir);
         }
-        let Some(parser) = &mut self.parser else {
+        let Some(mut parser) = self.parser.take() else {
             self.unclaimed = self.unclaimed.saturating_add(bytes);
             return;
         };
-        let mut cx = Context {
-            conn: self.id,
-            out,
-            tally: &mut shared.ledger.tally,
-            names: &mut shared.names,
-            limits: &shared.limits,
-            unclaimed: &mut self.unclaimed,
-        };
-        parser.feed(&mut cx, dir, piece);
-        if !parser.understood() && parser.pending() == 0 {
-            self.parser = None;
+        parser.feed(&mut self.context(shared, out), dir, piece);
+        if parser.understood() || parser.pending() > 0 {
+            self.parser = Some(parser);
         }
     }
 
     /// The connection, or the capture, is over: accounts for all that is left.
     pub(super) fn end(&mut self, at: Nanos, how: Ending, shared: &mut Shared, out: &mut Vec<Step>) {
         if let Some(mut parser) = self.parser.take() {
-            let mut cx = Context {
-                conn: self.id,
-                out,
-                tally: &mut shared.ledger.tally,
-                names: &mut shared.names,
-                limits: &shared.limits,
-                unclaimed: &mut self.unclaimed,
-            };
+            let mut cx = self.context(shared, out);
             match how {
                 Ending::Closed(_) => parser.close(&mut cx, at),
                 Ending::Finished => parser.finish(&mut cx, at),

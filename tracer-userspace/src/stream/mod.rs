@@ -104,6 +104,17 @@ impl Streams {
         }
     }
 
+    /// Calls may have been missed on any connection. The bytes of TCP's have numbers, which tell; what was going on on
+    /// the others is given up.
+    pub fn on_missed(&mut self, at: Nanos, out: &mut Vec<Step>) {
+        let mut busy: Vec<&mut Connection> =
+            self.connections.values_mut().filter(|connection| connection.is_unnumbered()).collect();
+        busy.sort_unstable_by_key(|connection| (connection.id().born, connection.id().sk));
+        for connection in busy {
+            connection.lose(at, &mut self.shared, out);
+        }
+    }
+
     /// The capture is over: what is open is told as far as it is known. Connections are ended in the order in which they
     /// were first seen.
     pub fn finish(&mut self, at: Nanos, out: &mut Vec<Step>) {

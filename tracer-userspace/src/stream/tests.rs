@@ -1,9 +1,10 @@
 //! Tests of the account and of connections that are not understood.
 
-use super::simulate::{Kernel, Recorded, replay};
+use super::simulate::{Kernel, Recorded, Told, collect, replay};
 use super::*;
 use crate::event::Direction::{Rx, Tx};
-use crate::event::Role;
+use crate::event::{Endpoints, Role};
+use crate::exchange::Outcome;
 use crate::protocol::guess::Guess;
 
 const GET: &[u8] = b"GET /a HTTP/1.1\r\nHost: h\r\n\r\n";
@@ -170,4 +171,96 @@ fn a_segment_longer_than_it_says_is_cut() {
     let (streams, _) = steps_of(&kernel);
     assert_eq!(streams.ledger().seen, 10);
     assert!(streams.ledger().closes());
+}
+
+/// The same on a connection whose bytes have no numbers.
+fn on_unix(mut kernel: Kernel) -> Kernel {
+    for event in &mut kernel.events {
+        if let Recorded::Open(open) = event {
+            open.endpoints = Endpoints::Unix { peer: 7 };
+        }
+    }
+    kernel
+}
+
+/// Feeds the events; after each of which `missed` has the index, calls may have been missed.
+fn with_missed(kernel: &Kernel, missed: &[usize]) -> Vec<Told> {
+    let (mut streams, mut out) = (Streams::new(Limits::default()), Vec::new());
+    for (index, event) in kernel.events.iter().enumerate() {
+        event.feed(&mut streams, &mut out);
+        if missed.contains(&index) {
+            streams.on_missed(Nanos(1), &mut out);
+        }
+    }
+    streams.finish(Nanos(1000), &mut out);
+    assert!(streams.ledger().closes(), "{:?}", streams.ledger());
+    collect(&out).unwrap()
+}
+
+#[test]
+fn a_missed_response_on_a_unix_socket_is_not_made_up_by_the_next() {
+    let mut kernel = Kernel::new(1, Role::Passive);
+    kernel.call(Rx, GET, 10);
+    let asked = kernel.events.len() - 1;
+    // The response to it was missed.
+    kernel.call(Rx, b"GET /b HTTP/1.1\r\n\r\n", 30);
+    kernel.call(Tx, OK, 40);
+    kernel.call(Rx, b"GET /c HTTP/1.1\r\n\r\n", 50);
+    kernel.call(Tx, OK, 60);
+    let told = with_missed(&on_unix(kernel), &[asked]);
+    let paired: Vec<_> = told.iter().filter(|one| one.status().is_some()).collect();
+    assert!(paired.iter().all(|one| &*one.target != "/a" && &*one.target != "/b"), "{told:?}");
+    assert_eq!(
+        told.iter().find(|one| &*one.target == "/a").unwrap().outcome(),
+        Some(Outcome::ResponseUnseen)
+    );
+}
+
+#[test]
+fn a_missed_request_on_a_unix_socket_does_not_shift_the_responses() {
+    let mut kernel = Kernel::new(1, Role::Passive);
+    kernel.call(Rx, GET, 10);
+    kernel.call(Tx, OK, 20);
+    let before = kernel.events.len() - 1;
+    // The second request was missed; this answers it.
+    kernel.call(Tx, OK, 40);
+    kernel.call(Rx, b"GET /c HTTP/1.1\r\n\r\n", 50);
+    kernel.call(Tx, b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", 60);
+    let told = with_missed(&on_unix(kernel), &[before]);
+    let statuses: Vec<_> = told.iter().map(|one| (&*one.target, one.status())).collect();
+    assert_eq!(statuses, [("/a", Some(200)), ("/c", Some(404))]);
+}
+
+#[test]
+fn pairing_begins_again_on_a_unix_socket_and_never_stopped_on_tcp() {
+    for (unix, wanted) in [(true, 4), (false, 5)] {
+        let mut kernel = Kernel::new(1, Role::Passive);
+        let mut missed = None;
+        for n in 0..5 {
+            kernel.call(Rx, GET, 10 + 10 * n);
+            missed = missed.or(Some(kernel.events.len() - 1));
+            kernel.call(Tx, OK, 15 + 10 * n);
+        }
+        let kernel = if unix { on_unix(kernel) } else { kernel };
+        let told = with_missed(&kernel, &[missed.unwrap()]);
+        assert_eq!(
+            told.iter().filter(|one| one.outcome() == Some(Outcome::Complete)).count(),
+            wanted,
+            "{told:?}"
+        );
+    }
+}
+
+#[test]
+fn half_a_response_that_may_have_holes_is_not_waited_for() {
+    let mut kernel = Kernel::new(1, Role::Passive);
+    kernel.call(Rx, GET, 10);
+    kernel.call(Tx, b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", 20);
+    let begun = kernel.events.len() - 1;
+    // The other seven bytes were missed.
+    kernel.call(Rx, b"GET /b HTTP/1.1\r\n\r\n", 30);
+    kernel.call(Tx, OK, 40);
+    let told = with_missed(&on_unix(kernel), &[begun]);
+    assert_eq!(told[0].outcome(), Some(Outcome::EndUnframed), "{told:?}");
+    assert_eq!(told[1].status(), Some(200), "{told:?}");
 }

@@ -67,12 +67,16 @@ pub fn judge(stage: &Stage, series: (u32, u32), seen: &Seen) -> StageOutcome {
             let other = other.map(|offset| format!("{} is known from: {}", offset.field, offset.source));
             outcome.findings.extend(other);
         }
-        Expect::Traces | Expect::TracesFrom(..) => traces(seen, &mut outcome),
+        Expect::Loads => loads(seen, &mut outcome),
+        // `on` has resolved the rest.
+        Expect::Traces | Expect::TracesFrom(..) | Expect::TracesBetween(..) | Expect::ExactBefore(..) => {
+            traces(seen, &mut outcome);
+        }
     }
     outcome
 }
 
-fn traces(seen: &Seen, outcome: &mut StageOutcome) {
+fn loads(seen: &Seen, outcome: &mut StageOutcome) {
     if let Some(doctor) = &outcome.doctor {
         if !doctor.can_trace || seen.doctor.code != 0 {
             outcome.findings.push(format!("cannot trace (exit {}): {}", seen.doctor.code, doctor.refusal()));
@@ -80,6 +84,10 @@ fn traces(seen: &Seen, outcome: &mut StageOutcome) {
             outcome.findings.push(format!("the self-check did not pass: {:?}", doctor.self_check.error));
         }
     }
+}
+
+fn traces(seen: &Seen, outcome: &mut StageOutcome) {
+    loads(seen, outcome);
     if seen.tests.is_empty() {
         outcome.findings.push("no test ran".to_owned());
     }

@@ -59,6 +59,15 @@ pub struct Variant {
     pub stages: &'static [Stage],
 }
 
+impl Variant {
+    /// The kernel is as Debian boots it and the tracer is run by root: what the verifier says there is its budget.
+    pub fn is_ordinary(&self) -> bool {
+        (self.append, self.cgroup, self.root, self.prepare)
+            == (BASE.append, BASE.cgroup, BASE.root, BASE.prepare)
+            && self.stages.iter().all(|stage| stage.user == User::Root)
+    }
+}
+
 /// One way to run the tracer.
 #[derive(Clone, Copy, Debug)]
 pub struct Stage {
@@ -96,6 +105,13 @@ pub enum Expect {
     TracesWith(&'static str),
     /// It traces from that kernel on, and refuses before.
     TracesFrom(u32, u32),
+    /// It traces on kernels from the first up to, and without, the second, and refuses on others.
+    TracesBetween((u32, u32), (u32, u32)),
+    /// It traces before that kernel. From it on its programs are interrupted by each other and calls are missed, which is
+    /// counted and told: it has to load and to pass the check on its own connections, and no test is run.
+    ExactBefore(u32, u32),
+    /// It loads, and the check on its own connections passes.
+    Loads,
     /// It refuses: doctor and `record` end with exit code 1, `record` with a sentence that has this word in it.
     Refuses(&'static str),
 }
@@ -106,6 +122,10 @@ impl Expect {
         match self {
             Expect::TracesFrom(major, minor) if series < (major, minor) => Expect::Refuses(""),
             Expect::TracesFrom(..) => Expect::Traces,
+            Expect::TracesBetween(from, until) if series < from || series >= until => Expect::Refuses(""),
+            Expect::TracesBetween(..) => Expect::Traces,
+            Expect::ExactBefore(major, minor) if series >= (major, minor) => Expect::Loads,
+            Expect::ExactBefore(..) => Expect::Traces,
             other => other,
         }
     }
@@ -248,10 +268,11 @@ pub const VARIANTS: &[Variant] = &[
         about: "each provider by itself, `--provider NAME`",
         on: On::Cloud,
         stages: &[
-            provider(&["--provider", "tracepoint"], "tracepoint", Expect::TracesFrom(6, 3)),
-            provider(&["--provider", "fexit"], "fexit", Expect::Traces),
+            provider(&["--provider", "tracepoint"], "tracepoint", Expect::TracesBetween((6, 3), (7, 0))),
+            provider(&["--provider", "event"], "event", Expect::TracesFrom(6, 3)),
+            provider(&["--provider", "fexit"], "fexit", Expect::ExactBefore(7, 0)),
             provider(&["--provider", "kprobe"], "kprobe", Expect::Traces),
-            provider(&["--provider", "syscall"], "syscall", Expect::Traces),
+            provider(&["--provider", "syscall"], "syscall", Expect::ExactBefore(7, 0)),
         ],
         ..BASE
     },
@@ -342,10 +363,15 @@ mod tests {
 
     #[test]
     fn a_provider_is_expected_only_where_its_kernel_has_it() {
-        let tracepoint = Expect::TracesFrom(6, 3);
+        let event = Expect::TracesFrom(6, 3);
+        assert_eq!(event.on((6, 1)), Expect::Refuses(""));
+        assert_eq!(event.on((6, 3)), Expect::Traces);
+        let tracepoint = Expect::TracesBetween((6, 3), (7, 0));
         assert_eq!(tracepoint.on((6, 1)), Expect::Refuses(""));
-        assert_eq!(tracepoint.on((6, 3)), Expect::Traces);
-        assert_eq!(tracepoint.on((7, 0)), Expect::Traces);
+        assert_eq!(tracepoint.on((6, 18)), Expect::Traces);
+        assert_eq!(tracepoint.on((7, 0)), Expect::Refuses(""));
+        assert_eq!(Expect::ExactBefore(7, 0).on((6, 18)), Expect::Traces);
+        assert_eq!(Expect::ExactBefore(7, 0).on((7, 0)), Expect::Loads);
         assert_eq!(Expect::Traces.on((5, 10)), Expect::Traces);
     }
 
@@ -356,6 +382,8 @@ mod tests {
         assert!(VARIANTS.iter().all(|variant| !variant.stages.is_empty()));
         assert_eq!(variant("no-jit").map(|variant| variant.append), Some(""));
         assert!(variant("jit").is_none());
+        let ordinary: Vec<_> = VARIANTS.iter().filter(|one| one.is_ordinary()).map(|one| one.name).collect();
+        assert_eq!(ordinary, ["plain", "change", "providers"]);
     }
 
     #[test]

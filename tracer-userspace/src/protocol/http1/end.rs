@@ -92,6 +92,27 @@ impl Http1 {
         }
     }
 
+    /// Nothing is certain any more, in either direction: also what had begun to be answered is ended, and both directions
+    /// are skipped until the next certain point.
+    pub(super) fn lose_all(&mut self, cx: &mut Context<'_>, at: Nanos) {
+        self.lose(cx, at);
+        let Some(responses) = self.responses() else { return };
+        let understood = self.understood;
+        let lane = self.lane(responses);
+        cx.skip(understood, Skip::Desync, lane.pending());
+        lane.buffer.clear();
+        lane.tentative = None;
+        lane.state = State::Skip(Skip::Desync);
+        for exchange in self.queue.drain(|_| true) {
+            let last = exchange.response.last;
+            let outcome = match exchange.answering {
+                Answering::Done(outcome) => outcome,
+                Answering::Awaited | Answering::Begun => Outcome::EndUnframed,
+            };
+            exchange.end(cx, outcome, last);
+        }
+    }
+
     /// A response was read as if it had a body, and has none: where it ended is not known.
     pub(super) fn misread(&mut self, cx: &mut Context<'_>, number: u32) {
         if let Some(responses) = self.responses() {

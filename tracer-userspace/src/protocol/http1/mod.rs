@@ -193,6 +193,10 @@ impl Parser for Http1 {
         }
     }
 
+    fn lose(&mut self, cx: &mut Context<'_>, at: Nanos) {
+        self.lose_all(cx, at);
+    }
+
     fn close(&mut self, cx: &mut Context<'_>, at: Nanos) {
         self.end_all(cx, at, true);
     }
