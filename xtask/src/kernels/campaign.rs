@@ -65,7 +65,7 @@ fn known_variant(name: &str) -> Result<&'static Variant> {
 /// Runs it and reports. Fails if any cell is not as expected.
 pub fn run(options: &Campaign) -> Result<ExitCode> {
     let laboratory = Laboratory::open(options.refresh)?;
-    let kernels = laboratory.kernels(&wanted(options)?, options.refresh)?;
+    let (kernels, missing) = fetched(&laboratory, options)?;
     let tracer = programs::tracer(options.tracer.as_deref())?;
     let tests = programs::tests()?;
     let hash = hex(Sha256::digest(fs::read(&tracer).context("cannot read the tracer")?)
@@ -91,6 +91,7 @@ pub fn run(options: &Campaign) -> Result<ExitCode> {
         ensure!(failures.is_empty(), "no budget is taken from a run with failures:\n{}", failures.join("\n"));
         budget::accept(&measured)?;
     }
+    failures.extend(missing);
     failures.extend(budget::compare(&budget::committed()?, &measured));
 
     let known = stored(&results)?;
@@ -103,6 +104,20 @@ pub fn run(options: &Campaign) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     bail!("{} findings:\n\n{}", failures.len(), failures.join("\n\n"));
+}
+
+/// The kernels asked for, and what is to be said of those that the archive does not hold: the others are tried all the
+/// same.
+fn fetched(laboratory: &Laboratory, options: &Campaign) -> Result<(Vec<Kernel>, Vec<String>)> {
+    let (mut kernels, mut missing) = (Vec::new(), Vec::new());
+    for one in wanted(options)? {
+        match laboratory.kernels(&[one], options.refresh) {
+            Ok(found) => kernels.extend(found),
+            Err(error) => missing.push(format!("{error:#}")),
+        }
+    }
+    ensure!(!kernels.is_empty(), "{}", missing.join("\n"));
+    Ok((kernels, missing))
 }
 
 /// The kernels asked for.

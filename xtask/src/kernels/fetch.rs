@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow, ensure};
 
 use super::apt::{self, Apt};
 use super::modules::{self, WANTED, load_order};
@@ -77,10 +77,26 @@ fn present(directory: &Path, wanted: Wanted) -> Option<Kernel> {
     Some(Kernel { name, package, directory })
 }
 
+/// A mirror's lists can name a package that it does not hold (yet, or any more). Then one before it is as good.
+const TRIES: usize = 3;
+
 fn fetch(apt: &Apt, directory: &Path, wanted: Wanted) -> Result<Kernel> {
     let names = apt.names(versions::IMAGE)?;
-    let image = versions::choose(names.iter().map(String::as_str), wanted)
-        .with_context(|| format!("the archive has no package {}... for it", versions::IMAGE))?;
+    let images = versions::newest_first(names.iter().map(String::as_str), wanted);
+    let mut failure = anyhow!("the archive has no package {}... for it", versions::IMAGE);
+    for image in images.into_iter().take(TRIES) {
+        match fetch_image(apt, directory, wanted, image) {
+            Ok(kernel) => return Ok(kernel),
+            Err(error) => {
+                run::say(&format!("{image} cannot be had: {error:#}"));
+                failure = error;
+            }
+        }
+    }
+    Err(failure)
+}
+
+fn fetch_image(apt: &Apt, directory: &Path, wanted: Wanted, image: &str) -> Result<Kernel> {
     let (major, minor) = versions::series_of(image).context("a package without a series")?;
     let name = format!("{major}.{minor}-{}", wanted.flavour);
 

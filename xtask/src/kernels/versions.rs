@@ -93,9 +93,9 @@ impl FromStr for Wanted {
 pub const IMAGE: &str = "linux-image-";
 const ARCHITECTURE: &str = "-amd64";
 
-/// The newest package of those that is wanted.
-pub fn choose<'a>(names: impl IntoIterator<Item = &'a str>, wanted: Wanted) -> Option<&'a str> {
-    names
+/// The packages of those that are wanted, the newest first.
+pub fn newest_first<'a>(names: impl IntoIterator<Item = &'a str>, wanted: Wanted) -> Vec<&'a str> {
+    let mut found: Vec<_> = names
         .into_iter()
         .filter_map(|name| Some((name, parse(name)?)))
         .filter(|(_, (series, flavour, _))| {
@@ -105,8 +105,9 @@ pub fn choose<'a>(names: impl IntoIterator<Item = &'a str>, wanted: Wanted) -> O
                     Series::Newest => true,
                 }
         })
-        .max_by(|(_, (_, _, a)), (_, (_, _, b))| compare(a, b))
-        .map(|(name, _)| name)
+        .collect();
+    found.sort_by(|(_, (_, _, a)), (_, (_, _, b))| compare(b, a));
+    found.into_iter().map(|(name, _)| name).collect()
 }
 
 /// The series of a package with a kernel image.
@@ -157,6 +158,10 @@ fn split_at(text: &str, at: impl Fn(char) -> bool) -> (&str, &str) {
 mod tests {
     use super::*;
 
+    fn first<'a>(names: impl IntoIterator<Item = &'a str>, wanted: Wanted) -> Option<&'a str> {
+        newest_first(names, wanted).first().copied()
+    }
+
     const NAMES: &[&str] = &[
         "linux-image-amd64",
         "linux-image-6.1-cloud-amd64",
@@ -178,7 +183,7 @@ mod tests {
     ];
 
     fn chosen(wanted: &str) -> Option<&'static str> {
-        choose(NAMES.iter().copied(), wanted.parse().unwrap())
+        first(NAMES.iter().copied(), wanted.parse().unwrap())
     }
 
     #[test]
