@@ -4,6 +4,7 @@
 //! `capture` → [`event`] → `stream` → `protocol` → [`exchange`] → `causality` → `trace` → `export` and `report`.
 //! Between `capture` and the sinks nothing reads a clock, starts a thread, or does I/O.
 
+pub mod analysis;
 pub mod arena;
 pub mod capture;
 pub mod causality;
@@ -15,8 +16,10 @@ pub mod process;
 pub mod protocol;
 pub mod recording;
 pub mod report;
+pub mod secret;
 pub mod service;
 pub mod stream;
 pub mod target;
+pub mod tcap;
 pub mod time;
 pub mod trace;

@@ -17,6 +17,7 @@ use crate::capture::probes::Provider;
 Examples:
   tracer record -d 30s -o traces.json        trace everything that speaks HTTP on this host, for 30 seconds
   tracer record --port 8080 -o traces.json   only connections to or from port 8080; Ctrl-C ends it
+  tracer record -d 30s -o capture.tcap       keep what was seen, for later: tracer analyze capture.tcap
   tracer show traces.json                    the slowest traces, as waterfalls
   tracer doctor                              what this host allows, and what will be missing
 
@@ -36,6 +37,8 @@ pub struct Cli {
 pub enum Command {
     /// Watch this host's services and write every request as a trace (needs root)
     Record(Box<RecordArgs>),
+    /// Turn a capture (.tcap) into traces: anywhere, at any time, without root
+    Analyze(AnalyzeArgs),
     /// Show the slowest traces of a file
     Show(ShowArgs),
     /// Say what this host allows, which hooks will be used, and what will be missing
@@ -78,9 +81,13 @@ pub struct RecordArgs {
     /// Stop after this time: 30s, 5m, 500ms (default: Ctrl-C stops)
     #[arg(short, long, value_name = "TIME", value_parser = parse_duration)]
     pub duration: Option<std::time::Duration>,
-    /// Write the traces into this file
+    /// Write the traces into this file; into one that ends in .tcap, a capture for `tracer analyze`. Twice for both
     #[arg(short, long, value_name = "FILE", default_value = "traces.json")]
-    pub output: PathBuf,
+    pub output: Vec<PathBuf>,
+    /// End the recording when the capture file has this size, in MiB
+    #[arg(long, value_name = "MIB", default_value_t = 1024, help_heading = "Rarely needed",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub max_size: u32,
     /// Write the counters of the run into this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub ledger: Option<PathBuf>,
@@ -130,6 +137,26 @@ impl From<ProviderArg> for Provider {
             ProviderArg::Syscall => Self::SyscallExit,
         }
     }
+}
+
+/// Options of `analyze`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+The traces are the same, to the byte, as those that `record -o traces.json` would have written.
+
+Examples:
+  sudo tracer record -d 30s -o capture.tcap
+  tracer analyze capture.tcap -o traces.json
+
+Exit codes: 0, all of the capture was read; 2, it is damaged or no capture: what could be read was analysed, and the last
+lines say what is missing.")]
+pub struct AnalyzeArgs {
+    /// The file that `tracer record -o FILE.tcap` wrote
+    #[arg(value_name = "FILE")]
+    pub file: PathBuf,
+    /// Write the traces into this file
+    #[arg(short, long, value_name = "FILE", default_value = "traces.json")]
+    pub output: PathBuf,
 }
 
 /// Options of `show`.

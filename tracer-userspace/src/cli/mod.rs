@@ -1,8 +1,10 @@
 //! The commands. Each turns the command line into calls of the library and the library's answers into sentences.
 
+mod analyze;
 mod args;
 mod doctor;
 mod logger;
+mod output;
 mod record;
 mod show;
 
@@ -18,6 +20,7 @@ pub fn run() -> ExitCode {
     logger::start(matches!(&cli.command, Command::Record(args) if args.verbose));
     let result = match cli.command {
         Command::Record(args) => record::run(&args),
+        Command::Analyze(args) => analyze::run(&args),
         Command::Show(args) => show::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     };

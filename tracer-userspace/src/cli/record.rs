@@ -1,18 +1,18 @@
 //! `tracer record`.
 
 use std::fs::File;
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::RecordArgs;
-use crate::capture::drain::kernel_now;
+use super::output::{Outputs, create};
+use crate::analysis::Analysis;
 use crate::capture::facts::{HostFacts, Roots, Severity};
 use crate::capture::load::Options;
 use crate::capture::procfs::ProcFs;
@@ -21,11 +21,13 @@ use crate::recording::before::Before;
 use crate::recording::child::{self, Waiting};
 use crate::recording::ledger::RunLedger;
 use crate::recording::people::People;
-use crate::recording::pipeline::Pipeline;
-use crate::recording::recorder::{Ended, Recorder};
+use crate::recording::recorder::{Ended, Recorder, clock_anchor};
 use crate::recording::selection::Selection;
+use crate::recording::sinks::Sinks;
+use crate::recording::spans::SpanFile;
+use crate::service::ProcessFacts;
 use crate::target::{TargetOptions, TargetSpec};
-use crate::time::ClockAnchor;
+use crate::tcap::{Description, Writer};
 
 /// Records until told to stop, and says what came of it.
 pub fn run(args: &RecordArgs) -> Result<ExitCode> {
@@ -45,10 +47,13 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode> {
         }
     }
     // Before anything is attached, so that a long capture is not lost to a mistyped path.
-    let output = create(&args.output)?;
+    let outputs = Outputs::of(&args.output)?;
+    let traces = outputs.traces.as_deref().map(create).transpose()?;
+    let capture = outputs.capture.as_deref().map(create).transpose()?;
     let ledger_file = args.ledger.as_deref().map(create).transpose()?;
 
-    let (people, processes) = People::read_all(proc);
+    let (people, seen) = People::read_all(proc);
+    let processes: Vec<&ProcessFacts> = seen.iter().map(|seen| &seen.facts).collect();
     let selection = Selection::new(spec, !args.command.is_empty(), &processes);
     let waiting = (!args.command.is_empty()).then(|| child::prepare(&args.command)).transpose()?;
     let options = probe_options(args, &host, &selection);
@@ -58,10 +63,23 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode> {
     }
     let provider = probes.provider;
     let before = Before::read(&ProcFs::default(), &processes);
-    let pipeline = Pipeline::new(clock_anchor());
     let whom = whom(&selection, args);
-    let mut recorder = Recorder::new(probes, pipeline, people, selection, before, output)
-        .with_context(|| format!("cannot use {} for the traces", args.output.display()))?;
+    let description = Description {
+        clock: clock_anchor(),
+        kernel: host.release.as_ref().cloned().unwrap_or_default(),
+        provider: provider.describe().to_owned(),
+        missing: probes.missing.iter().map(|&what| what.to_owned()).collect(),
+    };
+    let spans = match traces {
+        Some(file) => Some((
+            Analysis::new(description.clock),
+            SpanFile::new(file).context("cannot use the file for the traces")?,
+        )),
+        None => None,
+    };
+    let capture = capture.map(|file| Writer::new(file, &description)).transpose()?;
+    let sinks = Sinks::new(spans, capture, u64::from(args.max_size) << 20);
+    let mut recorder = Recorder::new(probes, people, seen, selection, before, sinks);
     if let Some(waiting) = &waiting {
         recorder.add_process(waiting.pid)?;
     }
@@ -75,7 +93,7 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode> {
         eprintln!("seen through {}", provider.describe());
     }
     let ledger = drive(args.duration, recorder, waiting, begun)?;
-    report(args, &ledger, ledger_file)
+    report(&outputs, &ledger, ledger_file)
 }
 
 fn target_spec(args: &RecordArgs) -> Result<TargetSpec> {
@@ -87,15 +105,6 @@ fn target_spec(args: &RecordArgs) -> Result<TargetSpec> {
         containers: args.container.clone(),
         units: args.unit.clone(),
     })?)
-}
-
-fn create(path: &Path) -> Result<File> {
-    File::create(path).with_context(|| {
-        format!(
-            "cannot write to {}; choose a file in a directory that exists and can be written",
-            path.display()
-        )
-    })
 }
 
 fn probe_options(args: &RecordArgs, host: &HostFacts, selection: &Selection) -> Options {
@@ -126,25 +135,6 @@ fn whom(selection: &Selection, args: &RecordArgs) -> String {
             format!("port {} and {processes} processes with their children", ports.join(", "))
         }
     }
-}
-
-/// Both clocks, read as close together as can be.
-fn clock_anchor() -> ClockAnchor {
-    let read = || {
-        let before = kernel_now();
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let after = kernel_now();
-        let unix_nanos = u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX);
-        (after.since(before), ClockAnchor { monotonic: before, unix_nanos })
-    };
-    let mut best = read();
-    for _ in 0..9 {
-        let next = read();
-        if next.0 < best.0 {
-            best = next;
-        }
-    }
-    best.1
 }
 
 /// Runs the recorder in its thread, and waits for a signal, the end of the time, or the end of the program.
@@ -237,26 +227,33 @@ async fn ended(pid: Option<u32>) {
     }
 }
 
-fn report(args: &RecordArgs, ledger: &RunLedger, ledger_file: Option<File>) -> Result<ExitCode> {
+fn report(outputs: &Outputs, ledger: &RunLedger, ledger_file: Option<File>) -> Result<ExitCode> {
     eprint!("{}", ledger.summary());
-    if ledger.ended == Ended::TargetsGone {
-        eprintln!("everything that was to be traced has ended");
+    match ledger.ended {
+        Ended::TargetsGone => eprintln!("everything that was to be traced has ended"),
+        Ended::Full => {
+            eprintln!("the capture file has the size that --max-size allows, so the recording ended")
+        }
+        Ended::Told | Ended::OutputFailed => {}
     }
     eprintln!("lost: {}", ledger.events_lost());
     eprintln!("detached in {:.1} ms", ledger.detach.as_secs_f64() * 1_000.0);
     if let Some(file) = ledger_file {
         serde_json::to_writer_pretty(file, &ledger.to_json()).context("cannot write the ledger")?;
     }
+    if let (Some(path), Some(bytes)) = (&outputs.capture, ledger.capture_bytes) {
+        let path = path.display();
+        eprintln!("{bytes} bytes in {path}; `tracer analyze {path} -o traces.json` makes traces of it");
+    }
+    if let (Some(path), None) = (&outputs.traces, &ledger.output_error) {
+        let path = path.display();
+        eprintln!("{} spans in {path}; `tracer show {path}` shows the slowest traces", ledger.stats.spans);
+    }
+    if let Some(error) = &ledger.capture_error {
+        bail!("{error}");
+    }
     match &ledger.output_error {
-        None => {
-            eprintln!(
-                "{} spans in {}; `tracer show {}` shows the slowest traces",
-                ledger.stats.spans,
-                args.output.display(),
-                args.output.display()
-            );
-            Ok(ExitCode::SUCCESS)
-        }
+        None => Ok(ExitCode::SUCCESS),
         Some(error) if error.valid && error.kept > 0 => {
             eprintln!("tracer: {error}");
             Ok(ExitCode::SUCCESS)

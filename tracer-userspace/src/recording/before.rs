@@ -26,14 +26,14 @@ pub struct Before {
 
 impl Before {
     /// Asks the kernel. `processes` are those whose network namespaces matter.
-    pub fn read(proc: &ProcFs, processes: &[ProcessFacts]) -> Self {
+    pub fn read(proc: &ProcFs, processes: &[&ProcessFacts]) -> Self {
         let pids: Vec<u32> = processes.iter().map(|facts| facts.pid).collect();
         let snapshot =
             Snapshot::read(proc, &pids, &Limits { time: Duration::from_millis(300), ..Limits::default() });
         Self::new(&snapshot, processes)
     }
 
-    fn new(snapshot: &Snapshot, processes: &[ProcessFacts]) -> Self {
+    fn new(snapshot: &Snapshot, processes: &[&ProcessFacts]) -> Self {
         let hidden = |missing: &Missing| missing.part == Part::NetNs && missing.reason != Reason::Gone;
         let mut before = Self {
             // Without the ancestor of all, `/proc` hides other users' processes (hidepid).
@@ -99,7 +99,7 @@ mod tests {
 
     fn before(processes: &[ProcessFacts]) -> Before {
         let init = ProcessFacts { pid: 1, ..ProcessFacts::default() };
-        let processes = [&[init], processes].concat();
+        let processes: Vec<&ProcessFacts> = std::iter::once(&init).chain(processes).collect();
         let snapshot = Snapshot {
             tcp: [(OWN.into(), table(10, None)), (CUT.into(), table(20, Some(Incomplete::Time)))].into(),
             unix: UnixTable { sockets: Vec::new(), source: Source::SockDiag, incomplete: None },

@@ -12,6 +12,7 @@ use crate::protocol::tally::Skip;
 use crate::report::latency::Tally;
 use crate::report::summary::{Lost, NotUnderstood, Summary};
 use crate::stream::{End, Ledger, Peer, Stranger};
+use crate::tcap::Failed;
 use crate::trace::Stats;
 
 /// Everything counted in a run.
@@ -36,12 +37,16 @@ pub struct RunLedger {
     pub open_before: u64,
     /// Of the sockets open before, those that spoke.
     pub open_before_spoke: u64,
-    /// Requests by service.
-    pub tally: Tally,
+    /// Requests by service, if they were analysed.
+    pub tally: Option<Tally>,
     /// Spans that could not be written.
     pub unwritten: u64,
     /// Why the output ends early.
     pub output_error: Option<WriteError>,
+    /// Why the capture file ends early.
+    pub capture_error: Option<Failed>,
+    /// The size of the capture file, where there is one that is whole.
+    pub capture_bytes: Option<u64>,
     /// How socket calls were seen.
     pub provider: Provider,
 }
@@ -97,11 +102,24 @@ impl RunLedger {
             "observed_ms": self.observed / 1_000_000,
             "detach_micros": u64::try_from(self.detach.as_micros()).unwrap_or(u64::MAX),
             "provider": self.provider.describe(),
+            "not_understood": self.not_understood.iter().map(describe).collect::<Vec<_>>(),
+            "lost": self.lost(),
         })
     }
 
     /// As a person reads it.
     pub fn summary(&self) -> Summary {
+        Summary {
+            observed: self.observed,
+            captured: self.tally.is_none().then_some(self.streams.tally.requests),
+            services: self.tally.clone().unwrap_or_default(),
+            stats: self.stats,
+            not_understood: self.not_understood.iter().map(describe).collect(),
+            lost: self.lost(),
+        }
+    }
+
+    fn lost(&self) -> Vec<Lost> {
         let mut lost = Vec::new();
         let mut add = |what: &str, count: u64, advice: Option<&str>| {
             if count > 0 {
@@ -133,13 +151,7 @@ impl RunLedger {
         add("message heads: their memory was not present", self.kernel.read_fault, None);
         add("records: of an unknown kind", self.unknown_records, None);
         add("spans: the output could not be written", self.unwritten, None);
-        Summary {
-            observed: self.observed,
-            services: self.tally.clone(),
-            stats: self.stats,
-            not_understood: self.not_understood.iter().map(describe).collect(),
-            lost,
-        }
+        lost
     }
 }
 

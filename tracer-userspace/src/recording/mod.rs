@@ -7,3 +7,5 @@ pub mod people;
 pub mod pipeline;
 pub mod recorder;
 pub mod selection;
+pub mod sinks;
+pub mod spans;

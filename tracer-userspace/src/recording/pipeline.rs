@@ -1,70 +1,86 @@
-//! The pure middle, put together: events in, spans out. What is done with a recorded capture is the same.
+//! From events to observations: streams and protocols, pure.
+
+use std::hash::{BuildHasher, RandomState};
 
 use tracer_common::abi::ConnId;
 
-use crate::event::{Event, ProcessChange};
-use crate::exchange::Step;
-use crate::protocol::Limits as ProtocolLimits;
+use crate::analysis::Observation;
+use crate::event::{Endpoints, Event, Open};
+use crate::exchange::{ExchangeId, Step};
+use crate::protocol::Limits;
 use crate::stream::{Ledger, Stranger, Streams};
-use crate::time::{ClockAnchor, Nanos};
-use crate::trace::{Engine, Limits as TraceLimits, Services, Span, Stats};
+use crate::time::Nanos;
 
-/// Streams, protocols, causality and trace assembly.
+/// Streams and protocols.
 pub struct Pipeline {
     streams: Streams,
-    engine: Engine,
     /// Kept between events, so that the common case allocates nothing.
     steps: Vec<Step>,
+    /// A kernel address tells whoever gets the file where the kernel lies in memory: outside of this run connections have
+    /// other names. Once they are given, nothing random is left.
+    names: RandomState,
+}
+
+impl Default for Pipeline {
+    fn default() -> Self {
+        Self { streams: Streams::new(Limits::default()), steps: Vec::new(), names: RandomState::new() }
+    }
 }
 
 impl Pipeline {
-    /// Empty.
-    pub fn new(clock: ClockAnchor) -> Self {
-        Self {
-            streams: Streams::new(ProtocolLimits::default()),
-            engine: Engine::new(TraceLimits::default(), clock),
-            steps: Vec::new(),
-        }
-    }
-
-    /// Takes one event.
-    pub fn event(&mut self, event: &Event<'_>) {
+    /// Takes one event; what follows from it goes to `out`.
+    pub fn event(&mut self, event: &Event<'_>, out: &mut impl FnMut(Observation)) {
         match event {
             Event::Open(open) => {
                 self.streams.on_open(open);
-                self.engine.open(open);
+                out(Observation::Open(Box::new(self.open(open))));
             }
             Event::Segment(segment) => self.streams.on_segment(segment, &mut self.steps),
             Event::Counts(counts) => self.streams.on_counts(counts, &mut self.steps),
             Event::Missed { at } => self.streams.on_missed(*at, &mut self.steps),
-            Event::Process { stamp, change, .. } => {
-                if *change == ProcessChange::Exit {
-                    self.engine.process_exit(stamp.tgid, stamp.at);
-                }
+            Event::Process { stamp, change, comm } => {
+                out(Observation::Change { stamp: *stamp, change: *change, comm: *comm });
             }
         }
-        for step in self.steps.drain(..) {
-            self.engine.step(step);
-        }
+        self.hand_on(out);
         if let Event::Counts(counts) = event
             && counts.closed
         {
-            self.engine.close(counts.conn, counts.at);
+            out(Observation::Close { conn: self.name(counts.conn), at: counts.at });
         }
     }
 
-    /// Nothing older than `watermark` will come: gives out what is decided.
-    pub fn advance(&mut self, watermark: Nanos, services: &dyn Services, out: &mut impl FnMut(Span)) {
-        self.engine.advance(watermark, services, out);
-    }
-
-    /// The capture is over: gives out everything.
-    pub fn finish(&mut self, at: Nanos, services: &dyn Services, out: &mut impl FnMut(Span)) {
+    /// The capture is over.
+    pub fn finish(&mut self, at: Nanos, out: &mut impl FnMut(Observation)) {
         self.streams.finish(at, &mut self.steps);
-        for step in self.steps.drain(..) {
-            self.engine.step(step);
+        self.hand_on(out);
+    }
+
+    fn hand_on(&mut self, out: &mut impl FnMut(Observation)) {
+        let mut steps = std::mem::take(&mut self.steps);
+        for mut step in steps.drain(..) {
+            let (Step::Request { id, .. } | Step::Response { id, .. } | Step::End { id, .. }) = &mut step;
+            *id = ExchangeId { conn: self.name(id.conn), number: id.number };
+            out(Observation::Step(step));
         }
-        self.engine.finish(services, out);
+        self.steps = steps;
+    }
+
+    fn open(&self, open: &Open) -> Open {
+        let mut named = open.clone();
+        named.conn = self.name(open.conn);
+        if let Endpoints::Unix { peer } = &mut named.endpoints
+            && *peer != 0
+        {
+            *peer = self.names.hash_one(*peer);
+        }
+        // Payload.
+        (named.peek, named.peek_len) = ([0; _], 0);
+        named
+    }
+
+    fn name(&self, conn: ConnId) -> ConnId {
+        ConnId { sk: self.names.hash_one(conn.sk), born: conn.born }
     }
 
     /// Connections whose counts may tell the end of something.
@@ -80,10 +96,5 @@ impl Pipeline {
     /// What was not understood.
     pub fn not_understood(&self) -> Vec<Stranger> {
         self.streams.not_understood()
-    }
-
-    /// The account of spans.
-    pub fn stats(&self) -> Stats {
-        self.engine.stats()
     }
 }

@@ -2,10 +2,9 @@
 //! processes are, decide what can be decided, write it. It sleeps in between, because being woken for every event
 //! would cost the traced more than the tracing itself.
 
-use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tracer_common::abi::mode;
 
@@ -14,13 +13,12 @@ use super::ledger::RunLedger;
 use super::people::People;
 use super::pipeline::Pipeline;
 use super::selection::{Selection, Verdict};
+use super::sinks::Sinks;
+use crate::analysis::{Observation, Seen};
 use crate::capture::drain::{QUIET_NANOS, kernel_now};
 use crate::capture::load::Probes;
 use crate::event::Event;
-use crate::export::json::{FileTarget, JsonArray, WriteError};
-use crate::report::latency::Tally;
-use crate::time::Nanos;
-use crate::trace::Span;
+use crate::time::{ClockAnchor, Nanos};
 
 /// Time between two drains. The ring holds several of it at any rate that two processors reach.
 const TICK: Duration = Duration::from_millis(50);
@@ -30,8 +28,8 @@ const SWEEP: Duration = Duration::from_millis(50);
 const SWEEP_SHARE: u32 = 50;
 /// A record is stamped before it is in the ring; this much later it is certainly there.
 const SETTLE_NANOS: u64 = 5_000_000;
-/// How long the memory of ended processes is kept.
-const REMEMBER_NANOS: u64 = 60_000_000_000;
+/// Time between two readings of both clocks.
+const CLOCKS: Duration = Duration::from_secs(10);
 
 /// Why a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +40,8 @@ pub enum Ended {
     TargetsGone,
     /// The output could not be written.
     OutputFailed,
+    /// The capture file has the size that it may have.
+    Full,
 }
 
 /// A run.
@@ -51,72 +51,36 @@ pub struct Recorder {
     people: People,
     selection: Selection,
     before: Before,
-    writer: Writer,
+    sinks: Sinks,
     /// Processes heard of since the last look.
     heard_of: Vec<u32>,
     unknown_records: u64,
 }
 
-/// The output with what is counted on the way.
-struct Writer {
-    array: Option<JsonArray<FileTarget>>,
-    tally: Tally,
-    failed: Option<WriteError>,
-    /// Spans that came after writing had failed.
-    unwritten: u64,
-}
-
-impl Writer {
-    fn span(&mut self, span: &Span) {
-        self.tally.add(span);
-        let Some(array) = &mut self.array else {
-            self.unwritten += 1;
-            return;
-        };
-        if let Err(error) = array.write(span) {
-            self.fail(error);
-        }
-    }
-
-    fn flush(&mut self) {
-        if let Some(Err(error)) = self.array.as_mut().map(JsonArray::flush) {
-            self.fail(error);
-        }
-    }
-
-    fn fail(&mut self, error: WriteError) {
-        self.array = None;
-        self.failed = Some(error);
-    }
-
-    fn finish(&mut self) {
-        if let Some(Err(error)) = self.array.take().map(JsonArray::finish) {
-            self.failed = Some(error);
-        }
-    }
-}
-
 impl Recorder {
-    /// Puts the parts together; the probes are attached and switched off.
+    /// Puts the parts together; the probes are attached and switched off. `processes` are those that were there.
     pub fn new(
         probes: Probes,
-        pipeline: Pipeline,
         people: People,
+        processes: Vec<Seen>,
         selection: Selection,
         before: Before,
-        output: File,
-    ) -> std::io::Result<Self> {
-        let array = JsonArray::new(FileTarget::new(output)?);
-        Ok(Self {
+        sinks: Sinks,
+    ) -> Self {
+        let mut recorder = Self {
             probes,
-            pipeline,
+            pipeline: Pipeline::default(),
             people,
             selection,
             before,
-            writer: Writer { array: Some(array), tally: Tally::default(), failed: None, unwritten: 0 },
+            sinks,
             heard_of: Vec::new(),
             unknown_records: 0,
-        })
+        };
+        for seen in processes {
+            recorder.sinks.observe(Observation::Process(Box::new(seen)));
+        }
+        recorder
     }
 
     /// Switches the probes on. From now on they see every fork; a child born between the first look at the processes
@@ -124,8 +88,12 @@ impl Recorder {
     pub fn begin(&mut self) -> anyhow::Result<()> {
         self.probes.set_mode(mode::ON)?;
         if self.selection.count().is_some() {
-            for pid in self.selection.extend(&self.people.read_new()) {
+            let (new, parents) = self.people.read_new();
+            for pid in self.selection.extend(new.iter().map(|seen| &seen.facts), &parents) {
                 self.probes.mark(pid, true)?;
+            }
+            for seen in new {
+                self.sinks.observe(Observation::Process(Box::new(seen)));
             }
         }
         Ok(())
@@ -141,14 +109,22 @@ impl Recorder {
     pub fn run(mut self, stop: &Arc<AtomicBool>) -> RunLedger {
         let began = kernel_now();
         let mut next_sweep = Instant::now() + SWEEP;
+        let mut next_clock = Instant::now() + CLOCKS;
         let ended = loop {
             if stop.load(Ordering::Acquire) {
                 break Ended::Told;
             }
             std::thread::sleep(TICK);
             self.tick(&mut next_sweep);
-            if self.writer.failed.is_some() {
+            if Instant::now() >= next_clock {
+                self.sinks.clock(clock_anchor());
+                next_clock = Instant::now() + CLOCKS;
+            }
+            if self.sinks.has_failed() {
                 break Ended::OutputFailed;
+            }
+            if self.sinks.is_full {
+                break Ended::Full;
             }
             if self.selection.is_over() {
                 break Ended::TargetsGone;
@@ -168,23 +144,21 @@ impl Recorder {
             // A connection that spoke while this was going on was not quiet, but its record tells what was before.
             self.drain();
             *next_sweep = Instant::now() + SWEEP.max(begun.elapsed() * SWEEP_SHARE);
-            self.people.forget_before(Nanos(now.0.saturating_sub(REMEMBER_NANOS)));
             let watermark = Nanos(now.0.saturating_sub(QUIET_NANOS + SETTLE_NANOS));
-            let Self { pipeline, people, writer, .. } = self;
-            pipeline.advance(watermark, people, &mut |span| writer.span(&span));
+            self.sinks.observe(Observation::Watermark(watermark));
         }
-        self.writer.flush();
+        self.sinks.tick();
     }
 
     /// Takes all records, then looks at the processes that they were about.
     fn drain(&mut self) {
-        let Self { probes, pipeline, people, selection, before, heard_of, unknown_records, .. } = self;
+        let Self { probes, pipeline, people, selection, before, sinks, heard_of, unknown_records } = self;
         let mut verdicts = Vec::new();
         let drained = probes.drain(|mut event| {
             match &mut event {
                 Event::Open(open) => {
                     // At once: a process that lives for milliseconds is gone at the end of the drain.
-                    meet(people, selection, open.stamp.tgid, &mut verdicts);
+                    meet(people, selection, open.stamp.tgid, &mut verdicts, sinks);
                     if !selection.wants(open) {
                         return;
                     }
@@ -200,17 +174,17 @@ impl Recorder {
                         return;
                     }
                 }
-                Event::Process { stamp, change, comm } => {
-                    people.change(*stamp, *change, comm);
+                Event::Process { stamp, change, .. } => {
+                    people.change(*stamp, *change);
                     selection.change(stamp.tgid, *change);
                     heard_of.push(stamp.tgid);
                 }
             }
-            pipeline.event(&event);
+            pipeline.event(&event, &mut |observation| sinks.observe(observation));
         });
         *unknown_records += drained.unknown;
         for pid in heard_of.drain(..) {
-            meet(people, selection, pid, &mut verdicts);
+            meet(people, selection, pid, &mut verdicts, sinks);
         }
         for (pid, wanted) in verdicts {
             if let Err(error) = probes.mark(pid, wanted) {
@@ -223,7 +197,8 @@ impl Recorder {
     fn look_at_quiet(&mut self, now: Nanos) {
         for conn in self.pipeline.busy() {
             if let Some(counts) = self.probes.look(conn, now) {
-                self.pipeline.event(&Event::Counts(counts));
+                let sinks = &mut self.sinks;
+                self.pipeline.event(&Event::Counts(counts), &mut |observation| sinks.observe(observation));
             }
         }
     }
@@ -232,39 +207,77 @@ impl Recorder {
         let detach = self.probes.detach();
         let now = kernel_now();
         self.drain();
-        let Self { probes, pipeline, people, selection, writer, .. } = &mut self;
+        let Self { probes, pipeline, selection, sinks, .. } = &mut self;
         probes.all_counts(now, |counts| {
             if !selection.is_refused(counts.conn) {
-                pipeline.event(&Event::Counts(counts));
+                pipeline.event(&Event::Counts(counts), &mut |observation| sinks.observe(observation));
             }
         });
-        pipeline.finish(now, people, &mut |span| writer.span(&span));
-        writer.finish();
-        RunLedger {
+        pipeline.finish(now, &mut |observation| sinks.observe(observation));
+        sinks.clock(clock_anchor());
+        sinks.finish_spans();
+        let stats = sinks.stats();
+        let (spans, unwritten, output_error) = match sinks.spans.take() {
+            Some((_, file)) => (Some(file.tally), file.unwritten, file.failed),
+            None => (None, 0, None),
+        };
+        let mut ledger = RunLedger {
             observed: now.since(began),
             ended,
             detach,
             kernel: self.probes.counters(),
             unknown_records: self.unknown_records,
             streams: self.pipeline.ledger(),
-            stats: self.pipeline.stats(),
+            stats,
             not_understood: self.pipeline.not_understood(),
             open_before: self.before.tcp,
             open_before_spoke: self.before.spoke,
-            tally: std::mem::take(&mut self.writer.tally),
-            unwritten: self.writer.unwritten,
-            output_error: self.writer.failed.take(),
+            tally: spans,
+            unwritten,
+            output_error,
+            capture_error: None,
+            capture_bytes: None,
             provider: self.probes.provider,
-        }
+        };
+        let json = serde_json::to_vec(&ledger.to_json()).unwrap_or_default();
+        ledger.capture_bytes = self.sinks.finish_capture(&json);
+        ledger.capture_error = self.sinks.failed.take();
+        ledger
     }
 }
 
+/// Both clocks, read as close together as can be.
+pub fn clock_anchor() -> ClockAnchor {
+    let read = || {
+        let before = kernel_now();
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let after = kernel_now();
+        let unix_nanos = u64::try_from(wall.as_nanos()).unwrap_or(u64::MAX);
+        (after.since(before), ClockAnchor { monotonic: before, unix_nanos })
+    };
+    let mut best = read();
+    for _ in 0..9 {
+        let next = read();
+        if next.0 < best.0 {
+            best = next;
+        }
+    }
+    best.1
+}
+
 /// Reads a process that was not known, and notes what the probes must be told about it.
-fn meet(people: &mut People, selection: &mut Selection, pid: u32, verdicts: &mut Vec<(u32, bool)>) {
-    let Some(facts) = people.meet(pid) else { return };
-    match selection.met(&facts) {
+fn meet(
+    people: &mut People,
+    selection: &mut Selection,
+    pid: u32,
+    verdicts: &mut Vec<(u32, bool)>,
+    sinks: &mut Sinks,
+) {
+    let Some(seen) = people.meet(pid) else { return };
+    match selection.met(&seen.facts) {
         Verdict::Wanted => verdicts.push((pid, true)),
         Verdict::Unwanted => verdicts.push((pid, false)),
         Verdict::Unchanged => {}
     }
+    sinks.observe(Observation::Process(Box::new(seen)));
 }

@@ -32,25 +32,29 @@ pub enum Verdict {
 
 impl Selection {
     /// Finds the processes that are wanted among those there are.
-    pub fn new(spec: TargetSpec, has_child: bool, processes: &[ProcessFacts]) -> Self {
+    pub fn new(spec: TargetSpec, has_child: bool, processes: &[&ProcessFacts]) -> Self {
         let mut selection =
             Self { spec, has_child, chosen: FxHashSet::default(), refused_conns: FxHashSet::default() };
         selection.chosen.extend(selection.spec.pids());
-        selection.extend(processes);
+        let parents: Vec<(u32, u32)> = processes.iter().map(|facts| (facts.pid, facts.ppid)).collect();
+        selection.extend(processes.iter().copied(), &parents);
         selection
     }
 
-    /// Chooses those of these processes that match or descend from a chosen one, and returns the new ones, ascending.
-    pub fn extend(&mut self, processes: &[ProcessFacts]) -> Vec<u32> {
+    /// Chooses those of these processes that match, and those of `parents` (id, parent's id) that descend from a chosen one;
+    /// returns the new ones, ascending.
+    pub fn extend<'a>(
+        &mut self,
+        processes: impl Iterator<Item = &'a ProcessFacts>,
+        parents: &[(u32, u32)],
+    ) -> Vec<u32> {
         if self.mode() == select::ALL {
             return Vec::new();
         }
-        let parents: Vec<(u32, u32)> = processes.iter().map(|facts| (facts.pid, facts.ppid)).collect();
-        let matching =
-            processes.iter().filter(|facts| !self.spec.is_everything() && self.spec.matches(facts));
+        let matching = processes.filter(|facts| !self.spec.is_everything() && self.spec.matches(facts));
         let wanted = matching.map(|facts| facts.pid).chain(self.chosen.iter().copied());
         let own = std::process::id();
-        let found = with_children(wanted, &parents);
+        let found = with_children(wanted, parents);
         let mut new: Vec<u32> =
             found.into_iter().filter(|pid| *pid != own && self.chosen.insert(*pid)).collect();
         new.sort_unstable();
@@ -169,8 +173,11 @@ mod tests {
     #[test]
     fn children_of_a_chosen_process_are_chosen_now_and_later() {
         let options = TargetOptions { pids: vec![10], ..TargetOptions::default() };
-        let mut selection =
-            Selection::new(spec(options), false, &[facts(10, 1, "a"), facts(11, 10, "b"), facts(12, 1, "c")]);
+        let mut selection = Selection::new(
+            spec(options),
+            false,
+            &[&facts(10, 1, "a"), &facts(11, 10, "b"), &facts(12, 1, "c")],
+        );
         assert_eq!(selection.mode(), select::PROCESSES);
         assert_eq!(selection.pids(), [10, 11]);
         selection.change(20, ProcessChange::Fork { parent: 11 });
@@ -186,11 +193,11 @@ mod tests {
     #[test]
     fn a_worker_forked_while_the_probes_were_attached_is_found() {
         let options = TargetOptions { pids: vec![10], ..TargetOptions::default() };
-        let mut selection = Selection::new(spec(options), false, &[facts(10, 1, "a")]);
-        let later =
-            [facts(10, 1, "a"), facts(12, 11, "grandchild"), facts(11, 10, "worker"), facts(13, 1, "x")];
-        assert_eq!(selection.extend(&later), [11, 12]);
-        assert_eq!(selection.extend(&later), [0u32; 0]);
+        let mut selection = Selection::new(spec(options), false, &[&facts(10, 1, "a")]);
+        let later = [facts(12, 11, "grandchild"), facts(11, 10, "worker"), facts(13, 1, "x")];
+        let parents = [(10, 1), (12, 11), (11, 10), (13, 1)];
+        assert_eq!(selection.extend(later.iter(), &parents), [11, 12]);
+        assert_eq!(selection.extend(later.iter(), &parents), [0u32; 0]);
     }
 
     #[test]
@@ -204,7 +211,7 @@ mod tests {
 
     #[test]
     fn without_a_choice_everything_is_wanted() {
-        let selection = Selection::new(spec(TargetOptions::default()), false, &[facts(1, 0, "init")]);
+        let selection = Selection::new(spec(TargetOptions::default()), false, &[&facts(1, 0, "init")]);
         assert_eq!((selection.mode(), selection.count()), (select::ALL, None));
         let with_child = Selection::new(spec(TargetOptions::default()), true, &[]);
         assert_eq!(with_child.mode(), select::PROCESSES);

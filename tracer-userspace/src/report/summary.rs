@@ -2,12 +2,14 @@
 
 use std::fmt::{self, Write as _};
 
+use serde::{Deserialize, Serialize};
+
 use super::latency::Tally;
 use super::text::{Duration, count, fit};
 use crate::trace::Stats;
 
 /// Connections of which the bytes were seen and not understood.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NotUnderstood {
     /// Who talks to whom, as a person would say it: `user-service to 127.0.0.1:5432`.
     pub who: String,
@@ -20,7 +22,7 @@ pub struct NotUnderstood {
 }
 
 /// Something that was lost.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lost {
     /// What, and why: `records: the ring buffer was full`.
     pub what: String,
@@ -35,6 +37,8 @@ pub struct Lost {
 pub struct Summary {
     /// How long was observed, ns.
     pub observed: u64,
+    /// Requests that were captured and not analysed; `None` if they were analysed.
+    pub captured: Option<u64>,
     /// Requests by service.
     pub services: Tally,
     /// Counters of the engine.
@@ -52,6 +56,12 @@ const NAME: usize = 32;
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(requests) = self.captured {
+            let observed = Duration(self.observed);
+            writeln!(f, "{} requests captured, observed for {observed}", count(requests))?;
+            self.not_understood(f)?;
+            return self.losses(f);
+        }
         let stats = &self.stats;
         writeln!(
             f,

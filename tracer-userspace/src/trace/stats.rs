@@ -42,6 +42,29 @@ pub struct Stats {
 }
 
 impl Stats {
+    /// Both together.
+    pub fn plus(&self, other: &Stats) -> Stats {
+        Stats {
+            spans: self.spans + other.spans,
+            traces: self.traces + other.traces,
+            servers: self.servers + other.servers,
+            clients: self.clients + other.clients,
+            joined: self.joined + other.joined,
+            joined_translated: self.joined_translated + other.joined_translated,
+            joined_in_order: self.joined_in_order + other.joined_in_order,
+            join_ambiguous: self.join_ambiguous + other.join_ambiguous,
+            linked: self.linked + other.linked,
+            linked_birth: self.linked_birth + other.linked_birth,
+            linked_sole: self.linked_sole + other.linked_sole,
+            undecided: self.undecided + other.undecided,
+            ownerless: self.ownerless + other.ownerless,
+            forced: self.forced + other.forced,
+            stray_steps: self.stray_steps + other.stray_steps,
+            late_steps: self.late_steps + other.late_steps,
+            peak: self.peak.max(other.peak),
+        }
+    }
+
     /// A link inside a process is told.
     pub(super) fn told(&mut self, evidence: EvidenceSet) {
         self.linked += 1;

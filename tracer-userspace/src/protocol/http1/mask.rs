@@ -6,71 +6,9 @@
 //! * the values of query parameters, and of path parameters (`;jsessionid=…`), whose name is sensitive.
 //!
 //! A name is sensitive if it, or what stands in its last brackets (`user[password]`), percent-decoded, in lower case
-//! and with `-` and `.` read as `_`, is one of [`NAMES`] or ends with one of [`ENDINGS`]. A harmless value masked
-//! costs a reader little, a secret shown costs much, so the lists are generous.
+//! and with `-` and `.` read as `_`, is in the lists of [`crate::secret`].
 
-/// What a masked value becomes.
-const MASK: &[u8] = b"***";
-
-/// Names whose values are secrets.
-const NAMES: &[&str] = &[
-    "access_key",
-    "apikey",
-    "assertion",
-    "auth",
-    "authorization",
-    "awsaccesskeyid",
-    "bearer",
-    "client_assertion",
-    "code",
-    "code_verifier",
-    "credential",
-    "credentials",
-    "jwt",
-    "key",
-    "nonce",
-    "otp",
-    "pass",
-    "passcode",
-    "passphrase",
-    "passwd",
-    "phpsessid",
-    "pin",
-    "pwd",
-    "samlrequest",
-    "samlresponse",
-    "session",
-    "sid",
-    "sig",
-    "ticket",
-    "x_amz_credential",
-    "x_goog_credential",
-];
-
-/// Endings of names whose values are secrets: `token` is also `access_token`, `csrf_token` and `X-Amz-Security-Token`.
-const ENDINGS: &[&str] = &[
-    "token",
-    "secret",
-    "password",
-    "passwd",
-    "signature",
-    "sessionid",
-    "session_id",
-    "api_key",
-    "apikey",
-    "_key",
-    "_auth",
-    "_pwd",
-    "_pass",
-    "_sig",
-    "_code",
-    "_otp",
-    "_pin",
-    "_jwt",
-];
-
-/// Longest name that is looked at after decoding; a longer one is treated as sensitive.
-const MAX_NAME: usize = 96;
+use crate::secret::{MASK, is_sensitive};
 
 /// The target as it may be shown: ASCII, at most `limit` bytes (ending in `...` if it was longer), secrets masked.
 pub(super) fn target(target: &[u8], limit: usize) -> Box<str> {
@@ -189,39 +127,6 @@ fn after_parameter<'a>(parameter: &'a [u8], in_path: bool, out: &mut Vec<u8>) ->
     let ends: &[u8] = if in_path { b"/?;" } else { b"&" };
     let value_end = value.iter().position(|byte| ends.contains(byte)).unwrap_or(value.len());
     value.get(value_end..).unwrap_or_default()
-}
-
-fn is_sensitive(name: &[u8]) -> bool {
-    let mut buffer = [0u8; MAX_NAME];
-    let Some(name) = normal(name, &mut buffer) else { return true };
-    let inner = name.strip_suffix(b"]").and_then(|name| name.rsplit(|byte| *byte == b'[').next());
-    [Some(name), inner].into_iter().flatten().any(|name| {
-        NAMES.iter().any(|known| known.as_bytes() == name)
-            || ENDINGS.iter().any(|ending| name.ends_with(ending.as_bytes()))
-    })
-}
-
-/// The name percent-decoded, in lower case, `-` and `.` as `_`; `None` if it is too long.
-fn normal<'b>(name: &[u8], buffer: &'b mut [u8; MAX_NAME]) -> Option<&'b [u8]> {
-    let mut length = 0;
-    let mut rest = name;
-    while let Some((byte, after)) = rest.split_first() {
-        let mut byte = *byte;
-        rest = after;
-        if byte == b'%'
-            && let [high, low, after @ ..] = after
-            && let (Some(high), Some(low)) = (char::from(*high).to_digit(16), char::from(*low).to_digit(16))
-        {
-            byte = (high << 4 | low) as u8;
-            rest = after;
-        }
-        *buffer.get_mut(length)? = match byte {
-            b'-' | b'.' => b'_',
-            byte => byte.to_ascii_lowercase(),
-        };
-        length += 1;
-    }
-    buffer.get(..length)
 }
 
 /// Writes a byte, percent-encoded unless it is a visible ASCII character.

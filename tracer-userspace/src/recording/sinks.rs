@@ -1,0 +1,98 @@
+//! Where observations go: through the analysis into a file of spans, into a capture file, or both.
+
+use std::fs::File;
+
+use crate::analysis::{Analysis, Observation};
+use crate::capture::drain::kernel_now;
+use crate::recording::spans::SpanFile;
+use crate::tcap::{Failed, Writer};
+use crate::time::ClockAnchor;
+use crate::trace::Stats;
+
+/// The outputs of a run: at least one.
+pub struct Sinks {
+    /// Analysed as they come.
+    pub spans: Option<(Analysis, SpanFile)>,
+    /// Kept for later.
+    capture: Option<Writer<File>>,
+    /// Why the capture file ends early.
+    pub failed: Option<Failed>,
+    /// The size that the capture file must not pass, bytes.
+    max_bytes: u64,
+    /// It was reached.
+    pub is_full: bool,
+}
+
+impl Sinks {
+    /// These.
+    pub fn new(spans: Option<(Analysis, SpanFile)>, capture: Option<Writer<File>>, max_bytes: u64) -> Self {
+        Self { spans, capture, failed: None, max_bytes, is_full: false }
+    }
+
+    /// Hands an observation on.
+    pub fn observe(&mut self, observation: Observation) {
+        if let Some(capture) = &mut self.capture {
+            let result = capture.observe(&observation, kernel_now());
+            self.check(result);
+        }
+        if let Some((analysis, file)) = &mut self.spans {
+            analysis.observe(observation, &mut |span| file.span(&span));
+        }
+    }
+
+    /// Now and then: what has waited is written.
+    pub fn tick(&mut self) {
+        if let Some(capture) = &mut self.capture {
+            let result = capture.tick(kernel_now());
+            self.is_full |= capture.written() >= self.max_bytes;
+            self.check(result);
+        }
+        if let Some((_, file)) = &mut self.spans {
+            file.flush();
+        }
+    }
+
+    /// Another reading of both clocks.
+    pub fn clock(&mut self, anchor: ClockAnchor) {
+        if let Some(capture) = &mut self.capture {
+            let result = capture.clock(anchor);
+            self.check(result);
+        }
+    }
+
+    /// There are no more observations.
+    pub fn finish_spans(&mut self) {
+        if let Some((analysis, file)) = &mut self.spans {
+            analysis.finish(&mut |span| file.span(&span));
+            file.finish();
+        }
+    }
+
+    /// Ends the capture file with the ledger. Returns its size, where there is one that is whole.
+    pub fn finish_capture(&mut self, ledger: &[u8]) -> Option<u64> {
+        match self.capture.take()?.finish(ledger) {
+            Ok(bytes) => Some(bytes),
+            Err(error) => {
+                self.failed = Some(error);
+                None
+            }
+        }
+    }
+
+    /// Whether an output cannot be written any further.
+    pub fn has_failed(&self) -> bool {
+        self.failed.is_some() || self.spans.as_ref().is_some_and(|(_, file)| file.failed.is_some())
+    }
+
+    /// What the analysis counted; zeros without one.
+    pub fn stats(&self) -> Stats {
+        self.spans.as_ref().map(|(analysis, _)| analysis.stats()).unwrap_or_default()
+    }
+
+    fn check(&mut self, result: Result<(), Failed>) {
+        if let Err(error) = result {
+            self.capture = None;
+            self.failed = Some(error);
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! Spans into a file, counted on the way.
+
+use std::fs::File;
+use std::io;
+
+use crate::export::json::{FileTarget, JsonArray, WriteError};
+use crate::report::latency::Tally;
+use crate::trace::Span;
+
+/// The file. Once writing has failed, further spans are only counted.
+pub struct SpanFile {
+    array: Option<JsonArray<FileTarget>>,
+    /// Requests by service.
+    pub tally: Tally,
+    /// Why the file ends early.
+    pub failed: Option<WriteError>,
+    /// Spans that came after writing had failed.
+    pub unwritten: u64,
+}
+
+impl SpanFile {
+    /// Takes an open file; what was in it is overwritten.
+    pub fn new(file: File) -> io::Result<Self> {
+        let array = Some(JsonArray::new(FileTarget::new(file)?));
+        Ok(Self { array, tally: Tally::default(), failed: None, unwritten: 0 })
+    }
+
+    /// Adds a span.
+    pub fn span(&mut self, span: &Span) {
+        self.tally.add(span);
+        let Some(array) = &mut self.array else {
+            self.unwritten += 1;
+            return;
+        };
+        if let Err(error) = array.write(span) {
+            self.fail(error);
+        }
+    }
+
+    /// Makes the file valid as it is.
+    pub fn flush(&mut self) {
+        if let Some(Err(error)) = self.array.as_mut().map(JsonArray::flush) {
+            self.fail(error);
+        }
+    }
+
+    /// There are no more.
+    pub fn finish(&mut self) {
+        if let Some(Err(error)) = self.array.take().map(JsonArray::finish) {
+            self.failed = Some(error);
+        }
+    }
+
+    fn fail(&mut self, error: WriteError) {
+        self.array = None;
+        self.failed = Some(error);
+    }
+}

@@ -1,0 +1,354 @@
+//! What goes into a file comes out of it; and what is broken is told, and harms nothing else.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use tracer_common::abi::ConnId;
+
+use super::frame::{self, HEAD, PREAMBLE};
+use super::*;
+use crate::analysis::{Analysis, Observation, Seen};
+use crate::event::{Endpoints, Open, ProcessChange, Role, Stamp};
+use crate::exchange::{ExchangeId, Outcome, RequestHead, ResponseHead, Side, Step, TraceParent};
+use crate::export::json::ToJson;
+use crate::process::Window;
+use crate::service::{Container, ContainerRuntime, EnvFacts, ProcessFacts, Runtime};
+use crate::time::{ClockAnchor, Nanos};
+
+const MS: u64 = 1_000_000;
+const BEGAN: u64 = 5_000 * MS;
+
+fn description() -> Description {
+    Description {
+        clock: ClockAnchor { monotonic: Nanos(BEGAN), unix_nanos: 1_700_000_000_000_000_000 },
+        kernel: "6.1.0-test".to_owned(),
+        provider: "tests".to_owned(),
+        missing: vec!["nothing much".to_owned()],
+    }
+}
+
+fn stamp(at: u64, tgid: u32) -> Stamp {
+    Stamp { at: Nanos(at), tgid, tid: tgid + 1 }
+}
+
+fn process(pid: u32, program: &str) -> Observation {
+    let facts = ProcessFacts {
+        pid,
+        ppid: 1,
+        start_ticks: 77,
+        exe: Some(format!("/usr/bin/{program}")),
+        comm: program.to_owned(),
+        args: vec![program.to_owned(), "--flag".to_owned()],
+        env: EnvFacts { hostname: Some("host".to_owned()), ..EnvFacts::default() },
+        cgroups: vec!["/system.slice/x.service".to_owned()],
+        container: Some(Container {
+            id: "c0".into(),
+            runtime: ContainerRuntime::Podman,
+            name: Some("web".into()),
+        }),
+        unit: Some("x.service".to_owned()),
+        listening: vec![80, 443],
+        netns: Some(4_026_531_840),
+        runtime: Some(Runtime::Go),
+        ..ProcessFacts::default()
+    };
+    let window = Window { begin: Nanos(BEGAN - MS), end: Nanos(BEGAN) };
+    Observation::Process(Box::new(Seen { facts, window, moves_work: true }))
+}
+
+/// A call from process 10 to process 20, both ends seen.
+fn call(number: u64, out: &mut Vec<Observation>) {
+    let at = BEGAN + number * 3 * MS;
+    let host = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    for (sk, tgid, side, role, local_port, remote_port) in [
+        (100 + number, 10, Side::Client, Role::Active, 40_000, 80),
+        (900_000 + number, 20, Side::Server, Role::Passive, 80, 40_000),
+    ] {
+        let conn = ConnId { sk, born: at };
+        let local_port = if local_port == 80 { 80 } else { 20_000 + (number % 40_000) as u16 };
+        let remote_port = if remote_port == 80 { 80 } else { 20_000 + (number % 40_000) as u16 };
+        let late = if side == Side::Server { MS / 10 } else { 0 };
+        out.push(Observation::Open(Box::new(Open {
+            conn,
+            stamp: stamp(at + late, tgid),
+            endpoints: Endpoints::Inet { local: host, local_port, remote: host, remote_port },
+            netns: 1,
+            inode: sk,
+            role,
+            birth: (role == Role::Active).then_some(stamp(at, tgid)),
+            peek: [0; _],
+            peek_len: 0,
+        })));
+        let id = ExchangeId { conn, number: 0 };
+        out.push(Observation::Step(Step::Request {
+            id,
+            side,
+            first: Nanos(at + late),
+            stamp: stamp(at + late, tgid),
+            seq: number as u32,
+            head: RequestHead {
+                method: Arc::from("GET"),
+                target: format!("/item/{number}").into(),
+                host: (number % 2 == 0).then(|| Arc::from("h.example")),
+                minor_version: 1,
+                traceparent: (number % 5 == 0)
+                    .then_some(TraceParent { trace_id: 7 + u128::from(number), parent_id: 9 }),
+                truncated: false,
+            },
+        }));
+    }
+    for (sk, tgid, late) in [(900_000 + number, 20, MS), (100 + number, 10, 2 * MS)] {
+        let conn = ConnId { sk, born: at };
+        let id = ExchangeId { conn, number: 0 };
+        out.push(Observation::Step(Step::Response {
+            id,
+            stamp: stamp(at + late, tgid),
+            seq: 5,
+            head: ResponseHead { status: if number % 7 == 0 { 500 } else { 200 }, truncated: false },
+        }));
+        out.push(Observation::Step(Step::End {
+            id,
+            request_end: Nanos(at),
+            end: Nanos(at + late),
+            request_bytes: 50,
+            response_bytes: 120,
+            outcome: Outcome::Complete,
+        }));
+        out.push(Observation::Close { conn, at: Nanos(at + late + 1) });
+    }
+}
+
+fn observations(calls: u64) -> Vec<Observation> {
+    let mut all = vec![process(10, "caller"), process(20, "server")];
+    for number in 0..calls {
+        call(number, &mut all);
+        if number % 10 == 9 {
+            all.push(Observation::Watermark(Nanos(BEGAN + number * 3 * MS)));
+        }
+    }
+    all.push(Observation::Change {
+        stamp: stamp(BEGAN + MS, 30),
+        change: ProcessChange::Fork { parent: 20 },
+        comm: *b"worker\0\0\0\0\0\0\0\0\0\0",
+    });
+    all.push(Observation::Change {
+        stamp: stamp(BEGAN + 2 * MS, 30),
+        change: ProcessChange::Exec,
+        comm: [b'x'; 16],
+    });
+    all.push(Observation::Change {
+        stamp: stamp(BEGAN + 3 * MS, 30),
+        change: ProcessChange::Exit,
+        comm: [0; 16],
+    });
+    all
+}
+
+/// A file; a batch each `every` observations, so that there are several.
+fn file(all: &[Observation], every: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut writer = Writer::new(&mut bytes, &description()).unwrap();
+    for (index, observation) in all.iter().enumerate() {
+        let now = Nanos(BEGAN + index as u64);
+        writer.observe(observation, now).unwrap();
+        if index % every == every - 1 {
+            writer.tick(Nanos(now.0 + 1000 * MS)).unwrap();
+        }
+    }
+    writer.clock(ClockAnchor { monotonic: Nanos(9), unix_nanos: 10 }).unwrap();
+    let size = writer.finish(b"{\"events_lost\":0}").unwrap();
+    assert_eq!(size, bytes.len() as u64);
+    bytes
+}
+
+fn read(bytes: &[u8]) -> (Vec<Told>, Vec<Damage>) {
+    let mut reader = Reader::open(bytes).unwrap();
+    assert_eq!(reader.description(), &description());
+    let mut told = Vec::new();
+    while let Some(next) = reader.next().unwrap() {
+        told.push(next);
+    }
+    assert_eq!((reader.unknown_frames, reader.unknown_observations), (0, 0));
+    (told, reader.damages)
+}
+
+fn observed(told: &[Told]) -> Vec<&Observation> {
+    told.iter()
+        .filter_map(|told| match told {
+            Told::Observation(observation) => Some(observation),
+            _ => None,
+        })
+        .collect()
+}
+
+/// The spans as they are written.
+fn analysed(observations: impl IntoIterator<Item = Observation>) -> Vec<u8> {
+    let mut analysis = Analysis::new(description().clock);
+    let mut json = Vec::new();
+    let mut out = |span: crate::trace::Span| span.to_json(&mut json);
+    for observation in observations {
+        analysis.observe(observation, &mut out);
+    }
+    analysis.finish(&mut out);
+    json
+}
+
+#[test]
+fn what_goes_in_comes_out() {
+    let all = observations(25);
+    let (told, damages) = read(&file(&all, 40));
+    assert_eq!(damages, []);
+    assert_eq!(observed(&told), all.iter().collect::<Vec<_>>());
+    assert_eq!(told.last(), Some(&Told::Ledger(b"{\"events_lost\":0}".to_vec())));
+    assert!(told.contains(&Told::Clock(ClockAnchor { monotonic: Nanos(9), unix_nanos: 10 })));
+    assert!(!told.contains(&Told::Hole));
+}
+
+#[test]
+fn spans_from_a_file_are_those_of_the_live_run() {
+    let all = observations(200);
+    let (told, _) = read(&file(&all, 33));
+    let live = analysed(all);
+    let later = analysed(observed(&told).into_iter().cloned());
+    assert!(live.len() > 100_000, "{}", live.len());
+    assert_eq!(live, later);
+}
+
+#[test]
+fn a_file_cut_off_anywhere_is_read_up_to_its_last_whole_frame() {
+    let all = observations(6);
+    let bytes = file(&all, 10);
+    let mut most = 0;
+    for end in 0..bytes.len() {
+        let cut = &bytes[..end];
+        let mut reader = match Reader::open(cut) {
+            Ok(reader) => reader,
+            Err(problem) => {
+                assert!(end < PREAMBLE + HEAD + 200, "{end}: {problem}");
+                assert_eq!(matches!(problem, Problem::Empty), end == 0, "{end}");
+                continue;
+            }
+        };
+        let mut seen = 0;
+        while let Some(told) = reader.next().unwrap() {
+            assert_ne!(told, Told::Hole, "{end}");
+            if let Told::Observation(observation) = told {
+                assert_eq!(observation, all[seen], "{end}");
+                seen += 1;
+            }
+        }
+        assert!(seen >= most, "{end}");
+        most = seen;
+        assert_eq!(reader.damages, [Damage::CutOff { offset: end as u64 }]);
+    }
+    assert_eq!(most, all.len());
+}
+
+#[test]
+fn any_flipped_byte_costs_one_frame_and_is_told_with_its_place() {
+    let all = observations(6);
+    let bytes = file(&all, 10);
+    let description_end = {
+        let head = frame::Head::parse(bytes[PREAMBLE..].first_chunk().unwrap()).unwrap();
+        PREAMBLE + HEAD + head.stored as usize
+    };
+    for at in 0..bytes.len() {
+        let mut broken = bytes.clone();
+        broken[at] ^= 0x41;
+        let mut reader = match Reader::open(&*broken) {
+            Ok(reader) => reader,
+            Err(_) => {
+                assert!(at < description_end, "{at}");
+                continue;
+            }
+        };
+        // The minor version may be any.
+        assert!(at >= description_end || (10..12).contains(&at), "{at}");
+        let (mut seen, mut holes) = (0, 0);
+        while let Some(told) = reader.next().unwrap() {
+            match told {
+                Told::Observation(observation) => {
+                    assert!(all.contains(&observation));
+                    seen += 1;
+                }
+                Told::Hole => holes += 1,
+                _ => {}
+            }
+        }
+        if at < description_end {
+            continue;
+        }
+        assert!(seen + 10 >= all.len(), "{at}: {seen} of {}", all.len());
+        match reader.damages.as_slice() {
+            [Damage::Corrupt { offset, bytes }] => {
+                assert!((*offset..offset + bytes).contains(&(at as u64)), "{at}: {:?}", reader.damages);
+                assert_eq!(holes, 1, "{at}");
+            }
+            // In the last frame there is nothing behind it that could be found again.
+            [.., Damage::CutOff { .. }] => assert!(at + HEAD >= bytes.len(), "{at}"),
+            other => panic!("{at}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_hole_is_no_reason_to_link_across_it() {
+    let all = observations(3);
+    let mut analysis = Analysis::new(description().clock);
+    let mut spans = Vec::new();
+    let (before, after) = all.split_at(6);
+    for observation in before {
+        analysis.observe(observation.clone(), &mut |span| spans.push(span));
+    }
+    analysis.interrupted(&mut |span| spans.push(span));
+    for observation in after {
+        analysis.observe(observation.clone(), &mut |span| spans.push(span));
+    }
+    analysis.finish(&mut |span| spans.push(span));
+    // The first call was cut in two; the other two are whole.
+    assert_eq!(analysis.stats().joined, 3, "{:?}", analysis.stats());
+    assert_eq!(spans.len() as u64, analysis.stats().spans);
+}
+
+#[test]
+fn what_is_no_capture_is_told_in_one_sentence() {
+    let all = file(&observations(1), 10);
+    let newer = {
+        let mut bytes = all.clone();
+        bytes[8] = 2;
+        bytes
+    };
+    for (bytes, word) in [
+        (b"".as_slice(), "empty"),
+        (b"\x89tca", "no capture"),
+        (b"[{\"traceId\": 1}]", "no capture"),
+        (b"\x89tcap\r\n\x1a", "no capture"),
+        (&newer, "version 2.0"),
+        (&all[..PREAMBLE + 3], "description"),
+        (&all[..PREAMBLE], "description"),
+    ] {
+        let Err(problem) = Reader::open(bytes) else { panic!("{word}") };
+        let text = problem.to_string();
+        assert!(text.contains(word) && text.contains("record"), "{text}");
+    }
+}
+
+#[test]
+fn frames_of_later_versions_are_passed_over() {
+    let all = observations(2);
+    let mut bytes = file(&all[..5], 100);
+    // Before the last frame, which is empty.
+    let end = bytes.split_off(bytes.len() - HEAD);
+    frame::pack(200, b"something new", &mut bytes);
+    let mut packed_anew = Vec::new();
+    frame::pack(201, b"", &mut packed_anew);
+    bytes.extend(packed_anew);
+    bytes.extend(end);
+    bytes[10] = 9; // the minor version
+    let mut reader = Reader::open(&*bytes).unwrap();
+    let mut seen = 0;
+    while let Some(told) = reader.next().unwrap() {
+        seen += usize::from(matches!(told, Told::Observation(_)));
+    }
+    assert_eq!((seen, reader.unknown_frames, reader.damages), (5, 2, vec![]));
+}
