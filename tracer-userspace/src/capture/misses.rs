@@ -8,8 +8,10 @@ use std::fs::read_to_string;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 use aya::Ebpf;
+use aya::maps::{MapData, PerCpuArray};
 
 use super::drain::kernel_now;
+use super::load::missed_returns;
 use super::probes::{Probe, Provider, Watches};
 use crate::time::Nanos;
 
@@ -30,6 +32,8 @@ pub(super) struct Misses {
     last: Option<Missed>,
     /// Calls can be missed at all.
     possible: bool,
+    /// Returns can be missed.
+    counts_returns: bool,
     /// Calls missed, whatever the reason, until `until`.
     known: u64,
     until: Nanos,
@@ -43,8 +47,15 @@ impl Misses {
         provider: Provider,
         possible: bool,
     ) -> Self {
-        let mut misses =
-            Self { calls: Vec::new(), changes: Vec::new(), last: None, possible, known: 0, until: Nanos(0) };
+        let mut misses = Self {
+            calls: Vec::new(),
+            changes: Vec::new(),
+            last: None,
+            possible,
+            counts_returns: provider == Provider::Kprobes,
+            known: 0,
+            until: Nanos(0),
+        };
         for probe in probes {
             let Some(fd) = ebpf.program(probe.program).and_then(|program| program.fd().ok()) else {
                 continue;
@@ -69,23 +80,28 @@ impl Misses {
         self.last = Some(self.count());
     }
 
-    /// Whether calls may have been missed before a record of that time and after what was known so far. `returns` are
-    /// those that the probes themselves counted. What was read after a record was made covers the record: so the counts are
+    /// Whether calls may have been missed before a record of that time and after what was known so far. What was read after a record was made covers the record: so the counts are
     /// read once per handful of records.
-    pub fn before(&mut self, record: Nanos, returns: impl FnOnce() -> u64) -> bool {
+    pub fn before(&mut self, record: Nanos, counters: &PerCpuArray<MapData, u64>) -> bool {
         if !self.possible || record < self.until {
             return false;
         }
         self.until = kernel_now();
-        let calls = self.count().calls.saturating_add(returns());
+        let calls = self.all(counters);
         let rose = calls > self.known;
         self.known = calls;
         rose
     }
 
     /// What was missed until now was of the tracer's own connections.
-    pub fn forget(&mut self, returns: u64) {
-        self.known = self.count().calls.saturating_add(returns);
+    pub fn forget(&mut self, counters: &PerCpuArray<MapData, u64>) {
+        self.known = self.all(counters);
+    }
+
+    /// With the returns that the probes know that they missed.
+    fn all(&self, counters: &PerCpuArray<MapData, u64>) -> u64 {
+        let returns = if self.counts_returns { missed_returns(counters) } else { 0 };
+        self.count().calls.saturating_add(returns)
     }
 }
 

@@ -221,11 +221,8 @@ impl Recorder {
 
     /// Looks at the counts of the quiet connections on which something is open.
     fn look_at_quiet(&mut self, now: Nanos) {
-        for conn in self.pipeline.busy() {
-            if let Some(counts) = self.probes.look(conn, now) {
-                self.pipeline.event(&Event::Counts(counts));
-            }
-        }
+        let Self { probes, pipeline, .. } = self;
+        probes.look(&pipeline.busy(), now, |counts| pipeline.event(&Event::Counts(counts)));
     }
 
     fn finish(mut self, began: Nanos, ended: Ended) -> RunLedger {
