@@ -55,6 +55,9 @@ pub struct Campaign {
     /// Take the verifier's instruction counts of this run as the committed budget
     #[arg(long)]
     accept_budget: bool,
+    /// Where this build was not tried, tell what was seen of an earlier one, named by the beginning of its SHA-256
+    #[arg(long, value_name = "HASH")]
+    also: Option<String>,
 }
 
 fn known_variant(name: &str) -> Result<&'static Variant> {
@@ -86,7 +89,8 @@ pub fn run(options: &Campaign) -> Result<ExitCode> {
             failures.push(format!("{} {}: {finding}", outcome.kernel, outcome.variant));
         }
     }
-    let measured = measured(&outcomes);
+    let known = known(&results, options.also.as_deref())?;
+    let measured = measured(&known);
     if options.accept_budget {
         ensure!(failures.is_empty(), "no budget is taken from a run with failures:\n{}", failures.join("\n"));
         budget::accept(&measured)?;
@@ -94,10 +98,9 @@ pub fn run(options: &Campaign) -> Result<ExitCode> {
     failures.extend(missing);
     failures.extend(budget::compare(&budget::committed()?, &measured));
 
-    let known = stored(&results)?;
     println!("{}", report::tables(&known));
     if !options.ci {
-        report::write(&known, &hash)?;
+        report::write(&known, &hash, options.also.as_deref())?;
     }
     if failures.is_empty() {
         run::say(&format!("all {} guests as expected", outcomes.len()));
@@ -189,6 +192,19 @@ fn store(outcome: &Outcome, results: &Path) -> Result<()> {
     let path = results.join(format!("{}.{}.json", outcome.kernel, outcome.variant));
     let text = serde_json::to_string_pretty(outcome).context("an outcome is no JSON")?;
     fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// What was seen of this build; and where it was not tried, of an earlier one.
+fn known(results: &Path, earlier: Option<&str>) -> Result<Vec<Outcome>> {
+    let mut known = stored(results)?;
+    let Some(earlier) = earlier else { return Ok(known) };
+    for outcome in stored(&results.with_file_name(earlier))? {
+        let same = |one: &Outcome| (&one.kernel, &one.variant) == (&outcome.kernel, &outcome.variant);
+        if !known.iter().any(same) {
+            known.push(Outcome { earlier: true, ..outcome });
+        }
+    }
+    Ok(known)
 }
 
 /// All that was seen of one tracer, in this run and before.
