@@ -190,7 +190,7 @@ impl Probes {
 
     /// For the moment of a map's use, where that would make others' calls be missed.
     pub(super) fn undisturbed(&self) -> Option<Undisturbed> {
-        (self.provider == Provider::SocketEvents).then(Undisturbed::begin)
+        matches!(self.provider, Provider::SocketEvents | Provider::Kprobes).then(Undisturbed::begin)
     }
 
     /// Sets one of `tracer_common::abi::mode`.

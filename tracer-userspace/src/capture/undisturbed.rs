@@ -1,6 +1,6 @@
 //! A thread that ordinary ones do not interrupt, for moments.
 //!
-//! While a system call reads or writes a map, the kernel runs no program on a trace event on that processor
+//! While a system call reads or writes a map, the kernel runs no program on a trace event or a kprobe on that processor
 //! (`bpf_disable_instrumentation` in kernel/bpf/syscall.c), lest they wait for each other. If the tracer lost the processor
 //! in the middle of such a call, others' socket calls would be missed for as long as they have it.
 

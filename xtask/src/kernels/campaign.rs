@@ -55,9 +55,10 @@ pub struct Campaign {
     /// Take the verifier's instruction counts of this run as the committed budget
     #[arg(long)]
     accept_budget: bool,
-    /// Where this build was not tried, tell what was seen of an earlier one, named by the beginning of its SHA-256
+    /// Where this build was not tried, tell what was seen of an earlier one, named by the beginning of its SHA-256;
+    /// several, the first that has it counts
     #[arg(long, value_name = "HASH")]
-    also: Option<String>,
+    also: Vec<String>,
 }
 
 fn known_variant(name: &str) -> Result<&'static Variant> {
@@ -89,7 +90,7 @@ pub fn run(options: &Campaign) -> Result<ExitCode> {
             failures.push(format!("{} {}: {finding}", outcome.kernel, outcome.variant));
         }
     }
-    let known = known(&results, options.also.as_deref())?;
+    let known = known(&results, &options.also)?;
     let measured = measured(&known);
     if options.accept_budget {
         ensure!(failures.is_empty(), "no budget is taken from a run with failures:\n{}", failures.join("\n"));
@@ -100,7 +101,7 @@ pub fn run(options: &Campaign) -> Result<ExitCode> {
 
     println!("{}", report::tables(&known));
     if !options.ci {
-        report::write(&known, &hash, options.also.as_deref())?;
+        report::write(&known, &hash, &options.also)?;
     }
     if failures.is_empty() {
         run::say(&format!("all {} guests as expected", outcomes.len()));
@@ -194,14 +195,15 @@ fn store(outcome: &Outcome, results: &Path) -> Result<()> {
     fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// What was seen of this build; and where it was not tried, of an earlier one.
-fn known(results: &Path, earlier: Option<&str>) -> Result<Vec<Outcome>> {
+/// What was seen of this build; and where it was not tried, of earlier ones.
+fn known(results: &Path, earlier: &[String]) -> Result<Vec<Outcome>> {
     let mut known = stored(results)?;
-    let Some(earlier) = earlier else { return Ok(known) };
-    for outcome in stored(&results.with_file_name(earlier))? {
-        let same = |one: &Outcome| (&one.kernel, &one.variant) == (&outcome.kernel, &outcome.variant);
-        if !known.iter().any(same) {
-            known.push(Outcome { earlier: true, ..outcome });
+    for hash in earlier {
+        for outcome in stored(&results.with_file_name(hash))? {
+            let same = |one: &Outcome| (&one.kernel, &one.variant) == (&outcome.kernel, &outcome.variant);
+            if !known.iter().any(same) {
+                known.push(Outcome { earlier: true, ..outcome });
+            }
         }
     }
     Ok(known)

@@ -25,17 +25,19 @@ pub fn tables(outcomes: &[Outcome]) -> String {
 }
 
 /// Writes the document.
-pub fn write(outcomes: &[Outcome], tracer: &str, earlier: Option<&str>) -> Result<()> {
+pub fn write(outcomes: &[Outcome], tracer: &str, earlier: &[String]) -> Result<()> {
     let path = run::workspace().join("docs/kernels.md");
     let tests: Vec<String> = CORE.iter().map(|test| format!("`{test}`")).collect();
     let about: String = VARIANTS
         .iter()
         .fold(String::new(), |text, variant| format!("{text}* **{}**: {}\n", variant.name, variant.about));
-    let earlier = earlier.map_or(String::new(), |hash| {
-        format!(
-            "\n¹ Seen of an earlier build (SHA-256 begins with `{hash}`), not tried again with this one.\n"
-        )
-    });
+    let hashes: Vec<String> = earlier.iter().map(|hash| format!("`{hash}`")).collect();
+    let earlier = match &*hashes.join(" or ") {
+        "" => String::new(),
+        hashes => format!(
+            "\n¹ Seen of an earlier build (SHA-256 begins with {hashes}), not tried again with this one.\n"
+        ),
+    };
     let text = DOCUMENT
         .replace("@EARLIER@", &earlier)
         .replace("@PROGRAMS@", programs(outcomes).trim_end())
