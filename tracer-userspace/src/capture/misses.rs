@@ -13,6 +13,7 @@ use aya::maps::{MapData, PerCpuArray};
 use super::drain::kernel_now;
 use super::load::missed_returns;
 use super::probes::{Probe, Provider, Watches};
+use super::undisturbed::Undisturbed;
 use crate::time::Nanos;
 
 /// Runs of programs that were left out.
@@ -100,6 +101,7 @@ impl Misses {
 
     /// With the returns that the probes know that they missed.
     fn all(&self, counters: &PerCpuArray<MapData, u64>) -> u64 {
+        let _undisturbed = self.counts_returns.then(Undisturbed::begin);
         let returns = if self.counts_returns { missed_returns(counters) } else { 0 };
         self.count().calls.saturating_add(returns)
     }
