@@ -72,7 +72,6 @@ impl Misses {
 
     /// Until now.
     pub fn count(&self) -> Missed {
-        let sum = |fds: &[RawFd]| fds.iter().filter_map(|fd| left_out(*fd)).sum();
         self.last.unwrap_or_else(|| Missed { calls: sum(&self.calls), changes: sum(&self.changes) })
     }
 
@@ -103,8 +102,14 @@ impl Misses {
     fn all(&self, counters: &PerCpuArray<MapData, u64>) -> u64 {
         let _undisturbed = self.counts_returns.then(Undisturbed::begin);
         let returns = if self.counts_returns { missed_returns(counters) } else { 0 };
-        self.count().calls.saturating_add(returns)
+        let calls = self.last.map_or_else(|| sum(&self.calls), |last| last.calls);
+        calls.saturating_add(returns)
     }
+}
+
+/// How often the kernel left programs with these descriptors out.
+fn sum(fds: &[RawFd]) -> u64 {
+    fds.iter().filter_map(|fd| left_out(*fd)).sum()
 }
 
 /// How often the kernel left the program with that descriptor out.
