@@ -225,7 +225,12 @@ impl Tracer {
 impl Recording {
     /// Fails if events were lost: then nothing exact can be asked of the spans.
     pub fn check_nothing_lost(&self) -> Result<()> {
-        let lost = self.ledger.count("events_lost")?;
+        let mut lost = self.ledger.count("events_lost")?;
+        if pace::factor() > 1 {
+            // In an emulator even the short programs that see processes come and go are interrupted by each other (Linux
+            // 7.0 and later). It is told, and no request depends on it.
+            lost = lost.saturating_sub(self.ledger.count("changes_missed")?);
+        }
         ensure!(lost == 0, "{lost} events were lost; the tracer said:\n{}", self.said);
         Ok(())
     }

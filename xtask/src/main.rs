@@ -41,7 +41,7 @@ enum Command {
     /// Set up, build, and run all tests: unit, integration, end to end (as root, through sudo)
     Test(test::Options),
     /// Try the tracer on every kernel that production runs, in emulated guests
-    Kernels(kernels::Options),
+    Kernels(Box<kernels::Options>),
     /// Set up, start a real chain of services, trace it, print the waterfall, leave traces.json here
     Demo(demo::Options),
 }

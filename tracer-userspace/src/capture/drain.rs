@@ -3,13 +3,16 @@
 use tracer_common::abi::{ConnId, state};
 
 use super::decode;
-use super::load::{Probes, missed_returns};
+use super::load::Probes;
 use crate::event::{Counts, Event};
 use crate::time::Nanos;
 
 /// A connection counts as quiet when nothing moved on it for this long before the ring was last emptied. Then no record
 /// of it can still be on its way, which would come too late to be used once the counts beyond it are known.
 pub const QUIET_NANOS: u64 = 20_000_000;
+
+/// How many entries are looked at before others may have the processor again: a fraction of a millisecond.
+const AT_A_TIME: usize = 64;
 
 impl Probes {
     /// Hands all waiting records to `handle`, and between them says where calls may have been missed. Returns how many
@@ -22,7 +25,7 @@ impl Probes {
             match decode::event(&item) {
                 Some(event) => {
                     let at = event.at();
-                    if self.misses.before(at, || missed_returns(&self.counters)) {
+                    if self.misses.before(at, &self.counters) {
                         handle(Event::Missed { at });
                     }
                     handle(event);
@@ -42,9 +45,19 @@ impl Probes {
         }
     }
 
-    /// The counts of one connection, if it is quiet: nothing moved on it for a while before `now`, a time before the ring
-    /// was last emptied. Reading changes nothing in the table.
-    pub fn look(&self, conn: ConnId, now: Nanos) -> Option<Counts> {
+    /// Hands the counts of those connections to `handle` that are quiet: nothing moved on them for a while before `now`, a
+    /// time before the ring was last emptied. Reading changes nothing in the table.
+    pub fn look(&self, conns: &[ConnId], now: Nanos, mut handle: impl FnMut(Counts)) {
+        let mut found = Vec::with_capacity(AT_A_TIME);
+        for some in conns.chunks(AT_A_TIME) {
+            let undisturbed = self.undisturbed();
+            found.extend(some.iter().filter_map(|conn| self.look_at(*conn, now)));
+            drop(undisturbed);
+            found.drain(..).for_each(&mut handle);
+        }
+    }
+
+    fn look_at(&self, conn: ConnId, now: Nanos) -> Option<Counts> {
         let entry = self.conns.get(&conn.sk, 0).ok()?;
         let last = Nanos(entry.rx.last.max(entry.tx.last));
         let quiet = entry.born == conn.born && now.since(last) > QUIET_NANOS;

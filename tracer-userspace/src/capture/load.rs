@@ -16,6 +16,7 @@ use super::misses::{Missed, Misses};
 use super::offsets::{FieldSource, Located};
 use super::probes::{Probe, Provider, for_provider};
 use super::registers::pt_regs_offset;
+use super::undisturbed::Undisturbed;
 
 /// The probes, built by `cargo xtask build-ebpf`.
 #[cfg(target_arch = "x86_64")]
@@ -183,7 +184,13 @@ impl Probes {
         if let Some(byte) = bytes.get_mut((pid & 7) as usize) {
             *byte = u8::from(wanted);
         }
+        let _undisturbed = self.undisturbed();
         self.processes.set(index, bytes, 0).map_err(map_failed("PROCESSES"))
+    }
+
+    /// For the moment of a map's use, where that would make others' calls be missed.
+    pub(super) fn undisturbed(&self) -> Option<Undisturbed> {
+        matches!(self.provider, Provider::SocketEvents | Provider::Kprobes).then(Undisturbed::begin)
     }
 
     /// Sets one of `tracer_common::abi::mode`.
@@ -216,7 +223,7 @@ impl Probes {
     /// What was counted until now was of the tracer's own connections.
     pub(super) fn begin_counting(&mut self) {
         self.baseline = self.counted();
-        self.misses.forget(missed_returns(&self.counters));
+        self.misses.forget(&self.counters);
     }
 
     fn counted(&self) -> Counted {

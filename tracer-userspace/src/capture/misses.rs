@@ -8,9 +8,12 @@ use std::fs::read_to_string;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 use aya::Ebpf;
+use aya::maps::{MapData, PerCpuArray};
 
 use super::drain::kernel_now;
+use super::load::missed_returns;
 use super::probes::{Probe, Provider, Watches};
+use super::undisturbed::Undisturbed;
 use crate::time::Nanos;
 
 /// Runs of programs that were left out.
@@ -30,6 +33,8 @@ pub(super) struct Misses {
     last: Option<Missed>,
     /// Calls can be missed at all.
     possible: bool,
+    /// Returns can be missed.
+    counts_returns: bool,
     /// Calls missed, whatever the reason, until `until`.
     known: u64,
     until: Nanos,
@@ -43,8 +48,15 @@ impl Misses {
         provider: Provider,
         possible: bool,
     ) -> Self {
-        let mut misses =
-            Self { calls: Vec::new(), changes: Vec::new(), last: None, possible, known: 0, until: Nanos(0) };
+        let mut misses = Self {
+            calls: Vec::new(),
+            changes: Vec::new(),
+            last: None,
+            possible,
+            counts_returns: provider == Provider::Kprobes,
+            known: 0,
+            until: Nanos(0),
+        };
         for probe in probes {
             let Some(fd) = ebpf.program(probe.program).and_then(|program| program.fd().ok()) else {
                 continue;
@@ -60,7 +72,6 @@ impl Misses {
 
     /// Until now.
     pub fn count(&self) -> Missed {
-        let sum = |fds: &[RawFd]| fds.iter().filter_map(|fd| left_out(*fd)).sum();
         self.last.unwrap_or_else(|| Missed { calls: sum(&self.calls), changes: sum(&self.changes) })
     }
 
@@ -69,24 +80,36 @@ impl Misses {
         self.last = Some(self.count());
     }
 
-    /// Whether calls may have been missed before a record of that time and after what was known so far. `returns` are
-    /// those that the probes themselves counted. What was read after a record was made covers the record: so the counts are
+    /// Whether calls may have been missed before a record of that time and after what was known so far. What was read after a record was made covers the record: so the counts are
     /// read once per handful of records.
-    pub fn before(&mut self, record: Nanos, returns: impl FnOnce() -> u64) -> bool {
+    pub fn before(&mut self, record: Nanos, counters: &PerCpuArray<MapData, u64>) -> bool {
         if !self.possible || record < self.until {
             return false;
         }
         self.until = kernel_now();
-        let calls = self.count().calls.saturating_add(returns());
+        let calls = self.all(counters);
         let rose = calls > self.known;
         self.known = calls;
         rose
     }
 
     /// What was missed until now was of the tracer's own connections.
-    pub fn forget(&mut self, returns: u64) {
-        self.known = self.count().calls.saturating_add(returns);
+    pub fn forget(&mut self, counters: &PerCpuArray<MapData, u64>) {
+        self.known = self.all(counters);
     }
+
+    /// With the returns that the probes know that they missed.
+    fn all(&self, counters: &PerCpuArray<MapData, u64>) -> u64 {
+        let _undisturbed = self.counts_returns.then(Undisturbed::begin);
+        let returns = if self.counts_returns { missed_returns(counters) } else { 0 };
+        let calls = self.last.map_or_else(|| sum(&self.calls), |last| last.calls);
+        calls.saturating_add(returns)
+    }
+}
+
+/// How often the kernel left programs with these descriptors out.
+fn sum(fds: &[RawFd]) -> u64 {
+    fds.iter().filter_map(|fd| left_out(*fd)).sum()
 }
 
 /// How often the kernel left the program with that descriptor out.

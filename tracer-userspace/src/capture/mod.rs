@@ -22,3 +22,4 @@ pub mod selfcheck;
 pub mod sockets;
 pub mod start;
 mod tracefs;
+mod undisturbed;

@@ -52,8 +52,8 @@ impl Provider {
     /// Calls may be missed without a sign of their own on a kernel of that version.
     pub fn may_miss(self, kernel: (u32, u32)) -> bool {
         match self {
-            Self::FunctionExits | Self::Kprobes => true,
-            Self::SocketTracepoints | Self::SocketEvents => false,
+            Self::SocketEvents | Self::FunctionExits | Self::Kprobes => true,
+            Self::SocketTracepoints => false,
             Self::SyscallExit => kernel >= INTERRUPTIBLE,
         }
     }

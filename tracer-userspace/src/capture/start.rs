@@ -86,6 +86,11 @@ fn try_provider(
             "on Linux 7.0 and later programs there can be interrupted by each other, and calls are missed",
         ));
     }
+    if provider == Provider::FunctionExits && options.provider.is_none() && switches_tasks_anywhere() {
+        return Err(LoadError::Unsuitable(
+            "this kernel switches tasks anywhere (PREEMPT), and programs there miss calls when they are interrupted by each other",
+        ));
+    }
     let btf = match provider {
         Provider::FunctionExits => Some(kernel.for_function_exits()?),
         _ => None,
@@ -97,6 +102,17 @@ fn try_provider(
     }
     probes.begin_counting();
     Ok(probes)
+}
+
+/// Built for full preemption or for real time, by what the kernel says of its build (`UTS_VERSION`). Where the mode is
+/// chosen at boot (PREEMPT_DYNAMIC) distributions choose another one.
+fn switches_tasks_anywhere() -> bool {
+    let version = std::fs::read_to_string("/proc/sys/kernel/version").unwrap_or_default();
+    is_preemptible(&version)
+}
+
+fn is_preemptible(version: &str) -> bool {
+    version.split_whitespace().any(|word| word == "PREEMPT_RT" || word == "PREEMPT")
 }
 
 /// Unless a person insists on kprobes, they must see calls while many threads sleep in others.
@@ -166,6 +182,19 @@ mod tests {
 
     fn attempt(provider: Provider) -> Attempt {
         Attempt { provider, refused: Some("reason".to_owned()) }
+    }
+
+    #[test]
+    fn kernels_say_of_themselves_how_they_were_built() {
+        for (version, preemptible) in [
+            ("#1 SMP PREEMPT_RT Debian 6.1.192-2 (2026-09-01)", true),
+            ("#1 SMP PREEMPT Debian 5.10", true),
+            ("#1 SMP PREEMPT_DYNAMIC Debian 6.1.192-2 (2026-09-01)", false),
+            ("#1 SMP Debian 5.10.262-1 (2026-10-01)", false),
+            ("", false),
+        ] {
+            assert_eq!(is_preemptible(version), preemptible, "{version}");
+        }
     }
 
     #[test]

@@ -41,7 +41,7 @@ pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
         .with_context(|| format!("cannot use {} for the traces", args.output.display()))?;
     let mut analysis = Analysis::new(reader.description().clock);
     let mut account = Account::default();
-    while let Some(told) = reader.next().with_context(|| format!("cannot read {name}"))? {
+    while let Some(told) = reader.read_next().with_context(|| format!("cannot read {name}"))? {
         match told {
             Told::Observation(observation) => analysis.observe(observation, &mut |span| spans.span(&span)),
             Told::Hole => analysis.interrupted(&mut |span| spans.span(&span)),

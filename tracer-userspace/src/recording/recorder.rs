@@ -195,12 +195,10 @@ impl Recorder {
 
     /// Looks at the counts of the quiet connections on which something is open.
     fn look_at_quiet(&mut self, now: Nanos) {
-        for conn in self.pipeline.busy() {
-            if let Some(counts) = self.probes.look(conn, now) {
-                let sinks = &mut self.sinks;
-                self.pipeline.event(&Event::Counts(counts), &mut |observation| sinks.observe(observation));
-            }
-        }
+        let Self { probes, pipeline, sinks, .. } = self;
+        probes.look(&pipeline.busy(), now, |counts| {
+            pipeline.event(&Event::Counts(counts), &mut |observation| sinks.observe(observation));
+        });
     }
 
     fn finish(mut self, began: Nanos, ended: Ended) -> RunLedger {

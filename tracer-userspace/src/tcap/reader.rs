@@ -171,7 +171,7 @@ impl<R: Read> Reader<R> {
     }
 
     /// What comes next; `None` at the end.
-    pub fn next(&mut self) -> io::Result<Option<Told>> {
+    pub fn read_next(&mut self) -> io::Result<Option<Told>> {
         loop {
             if let Some(told) = self.ready.pop_front() {
                 return Ok(Some(told));

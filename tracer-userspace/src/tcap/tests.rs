@@ -89,9 +89,9 @@ fn call(number: u64, out: &mut Vec<Observation>) {
             head: RequestHead {
                 method: Arc::from("GET"),
                 target: format!("/item/{number}").into(),
-                host: (number % 2 == 0).then(|| Arc::from("h.example")),
+                host: (number.is_multiple_of(2)).then(|| Arc::from("h.example")),
                 minor_version: 1,
-                traceparent: (number % 5 == 0)
+                traceparent: (number.is_multiple_of(5))
                     .then_some(TraceParent { trace_id: 7 + u128::from(number), parent_id: 9 }),
                 truncated: false,
             },
@@ -104,7 +104,7 @@ fn call(number: u64, out: &mut Vec<Observation>) {
             id,
             stamp: stamp(at + late, tgid),
             seq: 5,
-            head: ResponseHead { status: if number % 7 == 0 { 500 } else { 200 }, truncated: false },
+            head: ResponseHead { status: if number.is_multiple_of(7) { 500 } else { 200 }, truncated: false },
         }));
         out.push(Observation::Step(Step::End {
             id,
@@ -165,7 +165,7 @@ fn read(bytes: &[u8]) -> (Vec<Told>, Vec<Damage>) {
     let mut reader = Reader::open(bytes).unwrap();
     assert_eq!(reader.description(), &description());
     let mut told = Vec::new();
-    while let Some(next) = reader.next().unwrap() {
+    while let Some(next) = reader.read_next().unwrap() {
         told.push(next);
     }
     assert_eq!((reader.unknown_frames, reader.unknown_observations), (0, 0));
@@ -230,7 +230,7 @@ fn a_file_cut_off_anywhere_is_read_up_to_its_last_whole_frame() {
             }
         };
         let mut seen = 0;
-        while let Some(told) = reader.next().unwrap() {
+        while let Some(told) = reader.read_next().unwrap() {
             assert_ne!(told, Told::Hole, "{end}");
             if let Told::Observation(observation) = told {
                 assert_eq!(observation, all[seen], "{end}");
@@ -265,7 +265,7 @@ fn any_flipped_byte_costs_one_frame_and_is_told_with_its_place() {
         // The minor version may be any.
         assert!(at >= description_end || (10..12).contains(&at), "{at}");
         let (mut seen, mut holes) = (0, 0);
-        while let Some(told) = reader.next().unwrap() {
+        while let Some(told) = reader.read_next().unwrap() {
             match told {
                 Told::Observation(observation) => {
                     assert!(all.contains(&observation));
@@ -347,7 +347,7 @@ fn frames_of_later_versions_are_passed_over() {
     bytes[10] = 9; // the minor version
     let mut reader = Reader::open(&*bytes).unwrap();
     let mut seen = 0;
-    while let Some(told) = reader.next().unwrap() {
+    while let Some(told) = reader.read_next().unwrap() {
         seen += usize::from(matches!(told, Told::Observation(_)));
     }
     assert_eq!((seen, reader.unknown_frames, reader.damages), (5, 2, vec![]));

@@ -17,6 +17,8 @@ pub enum Contender {
     TracerPid,
     /// `tracer record`: every process of the host, the load generator too.
     TracerAll,
+    /// `tracer record --pid WORKER --provider event`: what Linux 7.0 and later get.
+    TracerEvent,
     /// `tracer record --pid WORKER --provider syscall`.
     TracerSyscall,
     /// `tcpdump -i lo -w /dev/null`.
@@ -35,6 +37,7 @@ impl Contender {
         Contender::Nothing,
         Contender::TracerPid,
         Contender::TracerAll,
+        Contender::TracerEvent,
         Contender::TracerSyscall,
         Contender::Tcpdump,
         Contender::BpftraceCount,
@@ -48,6 +51,7 @@ impl Contender {
             Contender::Nothing => "nothing (noise)",
             Contender::TracerPid => "**tracer, nginx only**",
             Contender::TracerAll => "**tracer, every process (load generator included)**",
+            Contender::TracerEvent => "tracer, nginx only, `--provider event`",
             Contender::TracerSyscall => "tracer, nginx only, `--provider syscall`",
             Contender::Tcpdump => "tcpdump -i lo -w /dev/null",
             Contender::BpftraceCount => "bpftrace, the same tracepoints, counting",
@@ -87,6 +91,7 @@ pub fn start(contender: Contender, pid: u32, port: u16) -> Result<Running> {
         Contender::Nothing => Ok(Running::Nothing),
         Contender::TracerPid => tracer(&["--pid", &pid]),
         Contender::TracerAll => tracer(&[]),
+        Contender::TracerEvent => tracer(&["--pid", &pid, "--provider", "event"]),
         Contender::TracerSyscall => tracer(&["--pid", &pid, "--provider", "syscall"]),
         Contender::Tcpdump => {
             let filter = format!("port {port}");

@@ -55,6 +55,10 @@ pub struct Campaign {
     /// Take the verifier's instruction counts of this run as the committed budget
     #[arg(long)]
     accept_budget: bool,
+    /// Where this build was not tried, tell what was seen of an earlier one, named by the beginning of its SHA-256;
+    /// several, the first that has it counts
+    #[arg(long, value_name = "HASH")]
+    also: Vec<String>,
 }
 
 fn known_variant(name: &str) -> Result<&'static Variant> {
@@ -86,7 +90,8 @@ pub fn run(options: &Campaign) -> Result<ExitCode> {
             failures.push(format!("{} {}: {finding}", outcome.kernel, outcome.variant));
         }
     }
-    let measured = measured(&outcomes);
+    let known = known(&results, &options.also)?;
+    let measured = measured(&known);
     if options.accept_budget {
         ensure!(failures.is_empty(), "no budget is taken from a run with failures:\n{}", failures.join("\n"));
         budget::accept(&measured)?;
@@ -94,10 +99,9 @@ pub fn run(options: &Campaign) -> Result<ExitCode> {
     failures.extend(missing);
     failures.extend(budget::compare(&budget::committed()?, &measured));
 
-    let known = stored(&results)?;
     println!("{}", report::tables(&known));
     if !options.ci {
-        report::write(&known, &hash)?;
+        report::write(&known, &hash, &options.also)?;
     }
     if failures.is_empty() {
         run::say(&format!("all {} guests as expected", outcomes.len()));
@@ -189,6 +193,20 @@ fn store(outcome: &Outcome, results: &Path) -> Result<()> {
     let path = results.join(format!("{}.{}.json", outcome.kernel, outcome.variant));
     let text = serde_json::to_string_pretty(outcome).context("an outcome is no JSON")?;
     fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// What was seen of this build; and where it was not tried, of earlier ones.
+fn known(results: &Path, earlier: &[String]) -> Result<Vec<Outcome>> {
+    let mut known = stored(results)?;
+    for hash in earlier {
+        for outcome in stored(&results.with_file_name(hash))? {
+            let same = |one: &Outcome| (&one.kernel, &one.variant) == (&outcome.kernel, &outcome.variant);
+            if !known.iter().any(same) {
+                known.push(Outcome { earlier: true, ..outcome });
+            }
+        }
+    }
+    Ok(known)
 }
 
 /// All that was seen of one tracer, in this run and before.

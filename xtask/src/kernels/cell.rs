@@ -37,6 +37,9 @@ pub struct Outcome {
     pub failure: Option<String>,
     /// What the stages came to.
     pub stages: Vec<StageOutcome>,
+    /// It was seen of an earlier build, which is told beside it.
+    #[serde(skip)]
+    pub earlier: bool,
 }
 
 impl Outcome {
@@ -188,6 +191,7 @@ pub fn run(
         seconds: start.elapsed().as_secs(),
         failure,
         stages,
+        earlier: false,
     }
 }
 

@@ -69,7 +69,11 @@ pub fn judge(stage: &Stage, series: (u32, u32), seen: &Seen) -> StageOutcome {
         }
         Expect::Loads => loads(seen, &mut outcome),
         // `on` has resolved the rest.
-        Expect::Traces | Expect::TracesFrom(..) | Expect::TracesBetween(..) | Expect::ExactBefore(..) => {
+        Expect::Traces
+        | Expect::TracesFrom(..)
+        | Expect::TracesBetween(..)
+        | Expect::ExactBefore(..)
+        | Expect::ExactFrom(..) => {
             traces(seen, &mut outcome);
         }
     }

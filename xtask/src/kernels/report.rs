@@ -25,13 +25,21 @@ pub fn tables(outcomes: &[Outcome]) -> String {
 }
 
 /// Writes the document.
-pub fn write(outcomes: &[Outcome], tracer: &str) -> Result<()> {
+pub fn write(outcomes: &[Outcome], tracer: &str, earlier: &[String]) -> Result<()> {
     let path = run::workspace().join("docs/kernels.md");
     let tests: Vec<String> = CORE.iter().map(|test| format!("`{test}`")).collect();
     let about: String = VARIANTS
         .iter()
         .fold(String::new(), |text, variant| format!("{text}* **{}**: {}\n", variant.name, variant.about));
+    let hashes: Vec<String> = earlier.iter().map(|hash| format!("`{hash}`")).collect();
+    let earlier = match &*hashes.join(" or ") {
+        "" => String::new(),
+        hashes => format!(
+            "\n¹ Seen of an earlier build (SHA-256 begins with {hashes}), not tried again with this one.\n"
+        ),
+    };
     let text = DOCUMENT
+        .replace("@EARLIER@", &earlier)
         .replace("@PROGRAMS@", programs(outcomes).trim_end())
         .replace("@VARIANTS@", variants(outcomes).trim_end())
         .replace("@ABOUT@", about.trim_end())
@@ -97,8 +105,9 @@ fn variants(outcomes: &[Outcome]) -> String {
         .collect();
     let mut rows: BTreeMap<Key, BTreeMap<&str, String>> = BTreeMap::new();
     for outcome in outcomes {
-        let cell =
-            if outcome.is_well() { summary(outcome) } else { format!("**FAILED** {}", summary(outcome)) };
+        let mark = if outcome.earlier { " ¹" } else { "" };
+        let failed = if outcome.is_well() { "" } else { "**FAILED** " };
+        let cell = format!("{failed}{}{mark}", summary(outcome));
         rows.entry(key(&outcome.kernel)).or_default().insert(&outcome.variant, cell);
     }
     let mut head = vec!["kernel".to_owned()];
@@ -130,6 +139,9 @@ fn summary(outcome: &Outcome) -> String {
             }
             let provider =
                 stage.doctor.as_ref().and_then(|doctor| doctor.provider.as_deref()).unwrap_or("nothing");
+            if stage.ran == 0 {
+                return format!("{provider} loads");
+            }
             format!("{provider} {} of {}", stage.passed, stage.ran)
         })
         .collect();
@@ -188,6 +200,7 @@ mod tests {
             seconds: 9,
             failure: None,
             stages: vec![stage],
+            earlier: false,
         }
     }
 

@@ -73,12 +73,7 @@ impl Http1 {
             !matches!(exchange.answering, Answering::Begun) || exchange.held.is_some()
         });
         if let Some(requests) = self.requests {
-            let understood = self.understood;
-            let lane = self.lane(requests);
-            cx.skip(understood, Skip::Desync, lane.pending());
-            lane.buffer.clear();
-            lane.tentative = None;
-            lane.state = State::Skip(Skip::Desync);
+            self.skip_on(cx, requests);
         }
         // The rest of a request that was on its way is skipped: nothing more of it will be known.
         let mut over = None;
@@ -92,17 +87,22 @@ impl Http1 {
         }
     }
 
+    /// What is held of a direction, and what comes on it, is skipped until the next certain point.
+    fn skip_on(&mut self, cx: &mut Context<'_>, dir: Direction) {
+        let understood = self.understood;
+        let lane = self.lane(dir);
+        cx.skip(understood, Skip::Desync, lane.pending());
+        lane.buffer.clear();
+        lane.tentative = None;
+        lane.state = State::Skip(Skip::Desync);
+    }
+
     /// Nothing is certain any more, in either direction: also what had begun to be answered is ended, and both directions
     /// are skipped until the next certain point.
     pub(super) fn lose_all(&mut self, cx: &mut Context<'_>, at: Nanos) {
         self.lose(cx, at);
         let Some(responses) = self.responses() else { return };
-        let understood = self.understood;
-        let lane = self.lane(responses);
-        cx.skip(understood, Skip::Desync, lane.pending());
-        lane.buffer.clear();
-        lane.tentative = None;
-        lane.state = State::Skip(Skip::Desync);
+        self.skip_on(cx, responses);
         for exchange in self.queue.drain(|_| true) {
             let last = exchange.response.last;
             let outcome = match exchange.answering {
