@@ -2,6 +2,16 @@
 //!
 //! A harmless value masked costs a reader little, a secret shown costs much, so the lists are generous.
 
+/// Whether secrets are masked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Masking {
+    /// They become [`MASK`].
+    #[default]
+    On,
+    /// They stay as they are (`--unmask`).
+    Off,
+}
+
 /// What a masked value becomes.
 pub const MASK: &[u8] = b"***";
 

@@ -21,7 +21,6 @@ impl Probes {
         let mut drained = Drained::default();
         while let Some(item) = self.ring.next() {
             drained.records += 1;
-            drained.bytes += item.len() as u64;
             match decode::event(&item) {
                 Some(event) => {
                     let at = event.at();
@@ -80,8 +79,6 @@ impl Probes {
 pub struct Drained {
     /// Records taken.
     pub records: u64,
-    /// Bytes of them.
-    pub bytes: u64,
     /// Records that this version does not know.
     pub unknown: u64,
 }

@@ -10,13 +10,16 @@ use aya::{Btf, Ebpf, EbpfLoader};
 use tracer_common::abi::{Config, Conn, DEFAULT_HEAD_BYTES, MAX_HEAD_BYTES, counter, mode, select};
 
 use super::attach::{Attached, attach, detach};
+use super::drain::kernel_now;
 use super::error::{LoadError, failed};
 use super::events::Events;
 use super::misses::{Missed, Misses};
 use super::offsets::{FieldSource, Located};
 use super::probes::{Probe, Provider, for_provider};
 use super::registers::pt_regs_offset;
+use super::run_time::{self, Measured, RunTime};
 use super::undisturbed::Undisturbed;
+use crate::time::Nanos;
 
 /// The probes, built by `cargo xtask build-ebpf`.
 #[cfg(target_arch = "x86_64")]
@@ -95,6 +98,7 @@ pub struct Probes {
     baseline: Counted,
     /// What the kernel did not show.
     pub(super) misses: Misses,
+    run_time: RunTime,
 }
 
 /// A program in the kernel.
@@ -169,6 +173,7 @@ impl Probes {
             programs,
             events,
             misses,
+            run_time: RunTime::default(),
             baseline: Counted::default(),
         };
         for pid in &options.pids {
@@ -234,10 +239,24 @@ impl Probes {
         Counted { values, missed: self.misses.count() }
     }
 
+    /// Measures for how long the probes run, now and then.
+    pub fn measure(&mut self, now: Nanos) {
+        let Self { ebpf, programs, run_time, .. } = self;
+        run_time.tick(now, || run_time::so_far(ebpf, programs.iter().map(|(probe, _)| probe.program)));
+    }
+
+    /// For how long the probes ran while that was measured; complete once they are detached.
+    pub fn run_time(&self) -> Measured {
+        self.run_time.measured()
+    }
+
     /// Takes the probes out of the kernel; what they left in the maps can still be read. Says how long it took.
     pub fn detach(&mut self) -> Duration {
         let begun = Instant::now();
         self.misses.close();
+        let Self { ebpf, programs, run_time, .. } = self;
+        run_time
+            .close(kernel_now(), || run_time::so_far(ebpf, programs.iter().map(|(probe, _)| probe.program)));
         // Even if this fails the probes go with the program below.
         let _ = self.set_mode(mode::OFF);
         for (probe, _) in &self.programs {

@@ -1,6 +1,6 @@
 //! From the kernel to [`crate::event::Event`]: features and offsets, load, self-check, attach, drain, detach; and what
 //! else must be asked of the system (processes, sockets, the host). Nothing outside this module talks to the kernel,
-//! and only `start`, `load`, `attach`, `error`, `peek` and `drain` know aya.
+//! and only `start`, `load`, `attach`, `error`, `peek`, `drain`, `misses` and `run_time` know aya.
 
 mod attach;
 pub mod btf;
@@ -14,10 +14,12 @@ pub mod facts;
 pub mod load;
 mod misses;
 pub mod offsets;
+pub mod own;
 pub mod peek;
 pub mod probes;
 pub mod procfs;
 mod registers;
+pub mod run_time;
 pub mod selfcheck;
 pub mod sockets;
 pub mod start;

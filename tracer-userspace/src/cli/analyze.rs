@@ -4,26 +4,17 @@ use std::fs::File;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
-use serde::Deserialize;
 
 use super::args::AnalyzeArgs;
 use super::output::create;
 use crate::analysis::Analysis;
 use crate::recording::spans::SpanFile;
-use crate::report::summary::{Lost, NotUnderstood, Summary};
+use crate::report::account::{Account, Spans};
+use crate::report::summary::Summary;
 use crate::tcap::{Reader, Told};
 
 /// The exit code for a file that is damaged, or no capture.
 const BAD_INPUT: u8 = 2;
-
-/// What is taken from the recorder's ledger. All of it may be missing: another version wrote it.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Account {
-    observed_ms: u64,
-    not_understood: Vec<NotUnderstood>,
-    lost: Vec<Lost>,
-}
 
 /// Turns a capture into traces.
 pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
@@ -53,14 +44,13 @@ pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
     spans.finish();
 
     let stats = analysis.stats();
-    let summary = Summary {
-        observed: account.observed_ms.saturating_mul(1_000_000),
-        captured: None,
-        services: spans.tally,
-        stats,
-        not_understood: account.not_understood,
-        lost: account.lost,
-    };
+    account.spans = Some(Spans::of(&stats, spans.unwritten));
+    if account.unmasked {
+        eprintln!(
+            "tracer: this capture was recorded with --unmask: it and its traces hold secrets as they were sent"
+        );
+    }
+    let summary = Summary { account, services: Some(spans.tally), stats };
     eprint!("{summary}");
     for missing in &reader.description().missing {
         eprintln!("the kernel that this was recorded on did not show {missing}");

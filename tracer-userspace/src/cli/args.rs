@@ -84,10 +84,17 @@ pub struct RecordArgs {
     /// Write the traces into this file; into one that ends in .tcap, a capture for `tracer analyze`. Twice for both
     #[arg(short, long, value_name = "FILE", default_value = "traces.json")]
     pub output: Vec<PathBuf>,
-    /// End the recording when the capture file has this size, in MiB
+    /// End the recording when a file that it writes has this size, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 1024, help_heading = "Rarely needed",
           value_parser = clap::value_parser!(u32).range(1..))]
     pub max_size: u32,
+    /// Keep the tracer's own memory below this, in MiB: fewer connections are followed, and in the end the recording stops
+    #[arg(long, value_name = "MIB", default_value_t = 256, help_heading = "Rarely needed",
+          value_parser = clap::value_parser!(u32).range(128..))]
+    pub max_memory: u32,
+    /// Do NOT mask secrets: tokens, passwords and session ids in URLs and command lines are written as they are
+    #[arg(long, help_heading = "Rarely needed")]
+    pub unmask: bool,
     /// Write the counters of the run into this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub ledger: Option<PathBuf>,

@@ -18,16 +18,22 @@ use crate::capture::load::Options;
 use crate::capture::procfs::ProcFs;
 use crate::capture::start::start;
 use crate::recording::before::Before;
+use crate::recording::budget;
 use crate::recording::child::{self, Waiting};
 use crate::recording::ledger::RunLedger;
 use crate::recording::people::People;
-use crate::recording::recorder::{Ended, Recorder, clock_anchor};
+use crate::recording::recorder::{Bounds, Ended, Recorder, clock_anchor};
 use crate::recording::selection::Selection;
 use crate::recording::sinks::Sinks;
 use crate::recording::spans::SpanFile;
+use crate::secret::Masking;
 use crate::service::ProcessFacts;
 use crate::target::{TargetOptions, TargetSpec};
 use crate::tcap::{Description, Writer};
+
+/// Said at the beginning and at the end.
+const UNMASKED: &str = "MASKING IS OFF (--unmask): tokens, passwords and session ids in URLs and on command lines are written as they \
+                        are; keep the files as secret as those";
 
 /// Records until told to stop, and says what came of it.
 pub fn run(args: &RecordArgs) -> Result<ExitCode> {
@@ -52,7 +58,11 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode> {
     let capture = outputs.capture.as_deref().map(create).transpose()?;
     let ledger_file = args.ledger.as_deref().map(create).transpose()?;
 
-    let (people, seen) = People::read_all(proc);
+    let masking = if args.unmask { Masking::Off } else { Masking::On };
+    if masking == Masking::Off {
+        eprintln!("tracer: {UNMASKED}");
+    }
+    let (people, seen) = People::read_all(proc, masking);
     let processes: Vec<&ProcessFacts> = seen.iter().map(|seen| &seen.facts).collect();
     let selection = Selection::new(spec, !args.command.is_empty(), &processes);
     let waiting = (!args.command.is_empty()).then(|| child::prepare(&args.command)).transpose()?;
@@ -79,7 +89,9 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode> {
     };
     let capture = capture.map(|file| Writer::new(file, &description)).transpose()?;
     let sinks = Sinks::new(spans, capture, u64::from(args.max_size) << 20);
-    let mut recorder = Recorder::new(probes, people, seen, selection, before, sinks);
+    let memory = u64::from(args.max_memory) << 20;
+    let bounds = Bounds { memory, streams: budget::limits(memory, options.ring_bytes.into(), masking) };
+    let mut recorder = Recorder::new(probes, people, seen, selection, before, sinks, bounds);
     if let Some(waiting) = &waiting {
         recorder.add_process(waiting.pid)?;
     }
@@ -231,15 +243,18 @@ fn report(outputs: &Outputs, ledger: &RunLedger, ledger_file: Option<File>) -> R
     eprint!("{}", ledger.summary());
     match ledger.ended {
         Ended::TargetsGone => eprintln!("everything that was to be traced has ended"),
-        Ended::Full => {
-            eprintln!("the capture file has the size that --max-size allows, so the recording ended")
+        Ended::FileFull => {
+            eprintln!("the recording ended early: a file has the size that --max-size allows")
         }
+        Ended::MemoryFull => eprintln!(
+            "the recording ended early: the tracer had the memory that --max-memory allows; choose fewer processes \
+             (--port, --pid) or allow more"
+        ),
         Ended::Told | Ended::OutputFailed => {}
     }
-    eprintln!("lost: {}", ledger.events_lost());
     eprintln!("detached in {:.1} ms", ledger.detach.as_secs_f64() * 1_000.0);
     if let Some(file) = ledger_file {
-        serde_json::to_writer_pretty(file, &ledger.to_json()).context("cannot write the ledger")?;
+        serde_json::to_writer_pretty(file, &ledger.account()).context("cannot write the ledger")?;
     }
     if let (Some(path), Some(bytes)) = (&outputs.capture, ledger.capture_bytes) {
         let path = path.display();
@@ -249,15 +264,14 @@ fn report(outputs: &Outputs, ledger: &RunLedger, ledger_file: Option<File>) -> R
         let path = path.display();
         eprintln!("{} spans in {path}; `tracer show {path}` shows the slowest traces", ledger.stats.spans);
     }
+    if ledger.masking == Masking::Off {
+        eprintln!("tracer: {UNMASKED}");
+    }
     if let Some(error) = &ledger.capture_error {
         bail!("{error}");
     }
     match &ledger.output_error {
         None => Ok(ExitCode::SUCCESS),
-        Some(error) if error.valid && error.kept > 0 => {
-            eprintln!("tracer: {error}");
-            Ok(ExitCode::SUCCESS)
-        }
         Some(error) => bail!("{error}"),
     }
 }

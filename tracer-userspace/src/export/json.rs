@@ -107,6 +107,11 @@ impl<T: Target> JsonArray<T> {
         self.flushed + self.ends.len() as u64
     }
 
+    /// Bytes in the target.
+    pub fn written(&self) -> u64 {
+        self.offset
+    }
+
     /// Adds a span. After an error the output is as the error says, and further spans are dropped.
     pub fn write(&mut self, span: &impl ToJson) -> Result<(), WriteError> {
         if self.failed {

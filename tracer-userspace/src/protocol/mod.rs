@@ -9,6 +9,7 @@ use tracer_common::classify::{Class, classify_bytes};
 
 use crate::event::{Direction, Stamp};
 use crate::exchange::Step;
+use crate::secret::Masking;
 use crate::time::Nanos;
 
 pub mod guess;
@@ -67,11 +68,20 @@ pub struct Limits {
     pub names: usize,
     /// Distinct endpoints in the list of what was not understood.
     pub strangers: usize,
+    /// Whether secrets are masked.
+    pub masking: Masking,
 }
 
 impl Default for Limits {
     fn default() -> Limits {
-        Limits { connections: 1 << 18, outstanding: 1024, target: 2048, names: 4096, strangers: 1024 }
+        Limits {
+            connections: 1 << 18,
+            outstanding: 1024,
+            target: 2048,
+            names: 4096,
+            strangers: 1024,
+            masking: Masking::On,
+        }
     }
 }
 

@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
-
 use super::recorder::Ended;
 use crate::capture::load::KernelCounters;
 use crate::capture::probes::Provider;
+use crate::capture::run_time::Measured;
+use crate::exchange::Outcome;
 use crate::export::json::WriteError;
 use crate::protocol::tally::Skip;
+use crate::report::account::{Account, Spans};
 use crate::report::latency::Tally;
 use crate::report::summary::{Lost, NotUnderstood, Summary};
+use crate::secret::Masking;
 use crate::stream::{End, Ledger, Peer, Stranger};
 use crate::tcap::Failed;
 use crate::trace::Stats;
@@ -25,6 +27,8 @@ pub struct RunLedger {
     pub detach: Duration,
     /// The kernel side's counters.
     pub kernel: KernelCounters,
+    /// Records taken from the ring.
+    pub records: u64,
     /// Records of a kind that this version does not know.
     pub unknown_records: u64,
     /// Bytes and messages.
@@ -49,11 +53,19 @@ pub struct RunLedger {
     pub capture_bytes: Option<u64>,
     /// How socket calls were seen.
     pub provider: Provider,
+    /// Whether secrets were masked.
+    pub masking: Masking,
+    /// Processor time of the tracer.
+    pub cpu: Duration,
+    /// Its most memory, bytes.
+    pub peak_rss: u64,
+    /// How long the probes ran.
+    pub run_time: Measured,
 }
 
 impl RunLedger {
     /// Events that were lost, whatever the reason.
-    pub fn events_lost(&self) -> u64 {
+    fn events_lost(&self) -> u64 {
         self.kernel.lost_ring_full
             + self.kernel.lost_map_full
             + self.kernel.missed_returns
@@ -61,62 +73,79 @@ impl RunLedger {
             + self.kernel.missed_changes
     }
 
-    /// As JSON, for `--ledger`.
-    pub fn to_json(&self) -> Value {
-        let tally = &self.streams.tally;
-        let skipped: Map<String, Value> =
-            Skip::ALL.iter().map(|skip| (skip.phrase().to_owned(), json!(tally.skipped(*skip)))).collect();
-        json!({
-            "events_lost": self.events_lost(),
-            "lost_ring_full": self.kernel.lost_ring_full,
-            "lost_map_full": self.kernel.lost_map_full,
-            "heads_not_present_in_memory": self.kernel.read_fault,
-            "heads_without_user_buffer": self.kernel.no_buffer,
-            "records_unknown": self.unknown_records,
-            "connections": self.streams.connections,
-            "connections_understood": self.streams.understood,
-            "connections_open_before": self.open_before,
-            "connections_open_before_that_spoke": self.open_before_spoke,
-            "bytes_seen": self.streams.seen,
-            "bytes_parsed": tally.parsed(),
-            "bytes_skipped": skipped,
-            "bytes_pending": self.streams.pending,
-            "bytes_closed": self.streams.closes(),
-            "bytes_of_other_sockets": self.kernel.other_bytes,
-            "bytes_untracked": self.kernel.untracked_bytes,
-            "bytes_unseen": self.kernel.unseen_bytes,
-            "calls_of_32_bit_programs": self.kernel.calls_32_bit,
-            "calls_missed": self.kernel.missed_returns + self.kernel.missed_runs,
-            "changes_missed": self.kernel.missed_changes,
-            "responses_without_request": tally.unrequested,
-            "spans": self.stats.spans,
-            "spans_unwritten": self.unwritten,
-            "traces": self.stats.traces,
-            "server_spans": self.stats.servers,
-            "client_spans": self.stats.clients,
-            "joined": self.stats.joined,
-            "linked": self.stats.linked,
-            "calls_undecided": self.stats.undecided,
-            "calls_ownerless": self.stats.ownerless,
-            "spans_forced_out": self.stats.forced,
-            "observed_ms": self.observed / 1_000_000,
-            "detach_micros": u64::try_from(self.detach.as_micros()).unwrap_or(u64::MAX),
-            "provider": self.provider.describe(),
-            "not_understood": self.not_understood.iter().map(describe).collect::<Vec<_>>(),
-            "lost": self.lost(),
-        })
+    /// As it is written and printed.
+    pub fn account(&self) -> Account {
+        let (streams, kernel) = (&self.streams, &self.kernel);
+        let (tally, classes) = (&streams.tally, &streams.classes);
+        let ended = |outcomes: &[Outcome]| outcomes.iter().map(|outcome| tally.ended(*outcome)).sum();
+        let paired: u64 = ended(&[
+            Outcome::Complete,
+            Outcome::EndUnframed,
+            Outcome::Aborted,
+            Outcome::Streaming,
+            Outcome::Upgraded,
+        ]);
+        Account {
+            observed_ms: self.observed / 1_000_000,
+            ended: self.ended.word().to_owned(),
+            provider: self.provider.describe().to_owned(),
+            unmasked: self.masking == Masking::Off,
+            events_captured: self.records,
+            events_lost: self.events_lost(),
+            lost_ring_full: kernel.lost_ring_full,
+            lost_map_full: kernel.lost_map_full,
+            heads_not_present_in_memory: kernel.read_fault,
+            heads_without_user_buffer: kernel.no_buffer,
+            records_unknown: self.unknown_records,
+            calls_missed: kernel.missed_returns + kernel.missed_runs,
+            changes_missed: kernel.missed_changes,
+            calls_of_32_bit_programs: kernel.calls_32_bit,
+            connections: streams.connections,
+            connections_understood: classes.understood,
+            connections_encrypted: classes.encrypted,
+            connections_http2: classes.http2,
+            connections_excluded: classes.excluded,
+            connections_unknown: classes.unknown,
+            connections_silent: classes.silent,
+            connections_joined: streams.joined,
+            connections_untracked_events: streams.untracked,
+            connections_open_before: self.open_before,
+            connections_open_before_that_spoke: self.open_before_spoke,
+            bytes_seen: streams.seen,
+            bytes_parsed: tally.parsed(),
+            bytes_skipped: Skip::ALL
+                .iter()
+                .map(|skip| (skip.phrase().to_owned(), tally.skipped(*skip)))
+                .collect(),
+            bytes_pending: streams.pending,
+            sums_close: streams.closes() && tally.requests == tally.ended_total(),
+            bytes_of_other_sockets: kernel.other_bytes,
+            bytes_untracked: kernel.untracked_bytes,
+            bytes_unseen: kernel.unseen_bytes,
+            requests: tally.requests,
+            requests_paired: paired,
+            requests_unanswered: ended(&[Outcome::Unanswered]),
+            requests_pending: ended(&[Outcome::Pending]),
+            requests_response_unseen: ended(&[Outcome::ResponseUnseen]),
+            responses_without_request: tally.unrequested,
+            requests_beyond_limit: tally.overflow,
+            heads_malformed: tally.malformed,
+            heads_truncated: tally.truncated,
+            spans: self.tally.is_some().then(|| Spans::of(&self.stats, self.unwritten)),
+            tracer_cpu_ms: u64::try_from(self.cpu.as_millis()).unwrap_or(u64::MAX),
+            tracer_peak_rss_bytes: self.peak_rss,
+            probes_run_micros: self.run_time.nanos / 1_000,
+            probes_runs: self.run_time.runs,
+            probes_measured_ms: self.run_time.window / 1_000_000,
+            detach_micros: u64::try_from(self.detach.as_micros()).unwrap_or(u64::MAX),
+            not_understood: self.not_understood.iter().map(describe).collect(),
+            lost: self.lost(),
+        }
     }
 
     /// As a person reads it.
     pub fn summary(&self) -> Summary {
-        Summary {
-            observed: self.observed,
-            captured: self.tally.is_none().then_some(self.streams.tally.requests),
-            services: self.tally.clone().unwrap_or_default(),
-            stats: self.stats,
-            not_understood: self.not_understood.iter().map(describe).collect(),
-            lost: self.lost(),
-        }
+        Summary { account: self.account(), services: self.tally.clone(), stats: self.stats }
     }
 
     fn lost(&self) -> Vec<Lost> {
@@ -150,6 +179,12 @@ impl RunLedger {
         add("socket calls: of 32-bit programs, whose memory is not read", self.kernel.calls_32_bit, None);
         add("message heads: their memory was not present", self.kernel.read_fault, None);
         add("records: of an unknown kind", self.unknown_records, None);
+        add(
+            "records: of connections beyond those that the memory allows to follow",
+            self.streams.untracked,
+            Some("more memory (--max-memory) or fewer processes (--port, --pid) helps"),
+        );
+        add("requests: too many waiting on one connection", self.streams.tally.overflow, None);
         add("spans: the output could not be written", self.unwritten, None);
         lost
     }

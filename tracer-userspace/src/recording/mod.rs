@@ -1,6 +1,7 @@
 //! A live run: the kernel on one side, the output on the other, and the pure pipeline in between, driven by a clock.
 
 pub mod before;
+pub mod budget;
 pub mod child;
 pub mod ledger;
 pub mod people;

@@ -7,7 +7,7 @@ use crate::capture::drain::kernel_now;
 use crate::capture::procfs::ProcFs;
 use crate::event::{ProcessChange, Stamp};
 use crate::process::Window;
-use crate::secret::mask_arguments;
+use crate::secret::{Masking, mask_arguments};
 use crate::service::{Missing, Part, ProcessFacts, Reason, Runtime};
 
 /// Processes that are remembered as read; beyond it they are read again when they are next heard of.
@@ -17,17 +17,19 @@ const MAX_KNOWN: usize = 1 << 16;
 pub struct People {
     proc: ProcFs,
     known: FxHashSet<u32>,
+    /// Of their command lines.
+    masking: Masking,
     /// `/proc` hides other users' processes: those that are not found in it need not have ended.
     hidden: bool,
 }
 
 impl People {
     /// Reads every process there is.
-    pub fn read_all(proc: ProcFs) -> (Self, Vec<Seen>) {
+    pub fn read_all(proc: ProcFs, masking: Masking) -> (Self, Vec<Seen>) {
         let pids = proc.pids().pids;
         // Everybody's ancestor, in the only pid namespace that is traced from.
         let hidden = !pids.contains(&1);
-        let mut people = Self { proc, known: FxHashSet::default(), hidden };
+        let mut people = Self { proc, known: FxHashSet::default(), masking, hidden };
         let all = pids.into_iter().filter_map(|pid| people.meet(pid)).collect();
         (people, all)
     }
@@ -52,8 +54,10 @@ impl People {
         let begin = kernel_now();
         let mut facts = self.proc.facts(pid);
         let window = Window { begin, end: kernel_now() };
-        let program = facts.exe_base().unwrap_or(&facts.comm).to_owned();
-        mask_arguments(&program, &mut facts.args);
+        if self.masking == Masking::On {
+            let program = facts.exe_base().unwrap_or(&facts.comm).to_owned();
+            mask_arguments(&program, &mut facts.args);
+        }
         let moves_work = moves_work(&facts, self.hidden);
         Some(Seen { facts, window, moves_work })
     }

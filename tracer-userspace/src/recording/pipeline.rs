@@ -21,13 +21,12 @@ pub struct Pipeline {
     names: RandomState,
 }
 
-impl Default for Pipeline {
-    fn default() -> Self {
-        Self { streams: Streams::new(Limits::default()), steps: Vec::new(), names: RandomState::new() }
-    }
-}
-
 impl Pipeline {
+    /// Nothing seen yet.
+    pub fn new(limits: Limits) -> Self {
+        Self { streams: Streams::new(limits), steps: Vec::new(), names: RandomState::new() }
+    }
+
     /// Takes one event; what follows from it goes to `out`.
     pub fn event(&mut self, event: &Event<'_>, out: &mut impl FnMut(Observation)) {
         match event {

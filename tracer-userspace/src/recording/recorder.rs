@@ -15,9 +15,11 @@ use super::pipeline::Pipeline;
 use super::selection::{Selection, Verdict};
 use super::sinks::Sinks;
 use crate::analysis::{Observation, Seen};
-use crate::capture::drain::{QUIET_NANOS, kernel_now};
+use crate::capture::drain::{Drained, QUIET_NANOS, kernel_now};
 use crate::capture::load::Probes;
+use crate::capture::own;
 use crate::event::Event;
+use crate::protocol::Limits;
 use crate::time::{ClockAnchor, Nanos};
 
 /// Time between two drains. The ring holds several of it at any rate that two processors reach.
@@ -31,6 +33,9 @@ const SETTLE_NANOS: u64 = 5_000_000;
 /// Time between two readings of both clocks.
 const CLOCKS: Duration = Duration::from_secs(10);
 
+/// Time between two looks at the memory in use.
+const WEIGHING: Duration = Duration::from_millis(250);
+
 /// Why a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -40,8 +45,32 @@ pub enum Ended {
     TargetsGone,
     /// The output could not be written.
     OutputFailed,
-    /// The capture file has the size that it may have.
-    Full,
+    /// A file has the size that it may have.
+    FileFull,
+    /// The tracer has the memory that it may have.
+    MemoryFull,
+}
+
+impl Ended {
+    /// For the ledger.
+    pub fn word(self) -> &'static str {
+        match self {
+            Ended::Told => "told",
+            Ended::TargetsGone => "targets gone",
+            Ended::OutputFailed => "output failed",
+            Ended::FileFull => "file full",
+            Ended::MemoryFull => "memory full",
+        }
+    }
+}
+
+/// What a run may use, and what it must hide.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Memory of the tracer, bytes.
+    pub memory: u64,
+    /// What the parsers may keep.
+    pub streams: Limits,
 }
 
 /// A run.
@@ -54,7 +83,8 @@ pub struct Recorder {
     sinks: Sinks,
     /// Processes heard of since the last look.
     heard_of: Vec<u32>,
-    unknown_records: u64,
+    drained: Drained,
+    bounds: Bounds,
 }
 
 impl Recorder {
@@ -66,16 +96,18 @@ impl Recorder {
         selection: Selection,
         before: Before,
         sinks: Sinks,
+        bounds: Bounds,
     ) -> Self {
         let mut recorder = Self {
             probes,
-            pipeline: Pipeline::default(),
+            pipeline: Pipeline::new(bounds.streams),
             people,
             selection,
             before,
             sinks,
             heard_of: Vec::new(),
-            unknown_records: 0,
+            drained: Drained::default(),
+            bounds,
         };
         for seen in processes {
             recorder.sinks.observe(Observation::Process(Box::new(seen)));
@@ -110,6 +142,7 @@ impl Recorder {
         let began = kernel_now();
         let mut next_sweep = Instant::now() + SWEEP;
         let mut next_clock = Instant::now() + CLOCKS;
+        let mut next_weighing = Instant::now() + WEIGHING;
         let ended = loop {
             if stop.load(Ordering::Acquire) {
                 break Ended::Told;
@@ -123,8 +156,14 @@ impl Recorder {
             if self.sinks.has_failed() {
                 break Ended::OutputFailed;
             }
-            if self.sinks.is_full {
-                break Ended::Full;
+            if self.sinks.is_full() {
+                break Ended::FileFull;
+            }
+            if Instant::now() >= next_weighing {
+                if own::rss().is_some_and(|rss| rss >= self.bounds.memory) {
+                    break Ended::MemoryFull;
+                }
+                next_weighing = Instant::now() + WEIGHING;
             }
             if self.selection.is_over() {
                 break Ended::TargetsGone;
@@ -137,6 +176,7 @@ impl Recorder {
     /// only counted, and what has ended must be known to have ended before anything that follows is judged.
     fn tick(&mut self, next_sweep: &mut Instant) {
         let now = kernel_now();
+        self.probes.measure(now);
         self.drain();
         let begun = Instant::now();
         if begun >= *next_sweep {
@@ -152,9 +192,9 @@ impl Recorder {
 
     /// Takes all records, then looks at the processes that they were about.
     fn drain(&mut self) {
-        let Self { probes, pipeline, people, selection, before, sinks, heard_of, unknown_records } = self;
+        let Self { probes, pipeline, people, selection, before, sinks, heard_of, drained, bounds: _ } = self;
         let mut verdicts = Vec::new();
-        let drained = probes.drain(|mut event| {
+        let new = probes.drain(|mut event| {
             match &mut event {
                 Event::Open(open) => {
                     // At once: a process that lives for milliseconds is gone at the end of the drain.
@@ -182,7 +222,8 @@ impl Recorder {
             }
             pipeline.event(&event, &mut |observation| sinks.observe(observation));
         });
-        *unknown_records += drained.unknown;
+        drained.records += new.records;
+        drained.unknown += new.unknown;
         for pid in heard_of.drain(..) {
             meet(people, selection, pid, &mut verdicts, sinks);
         }
@@ -224,7 +265,8 @@ impl Recorder {
             ended,
             detach,
             kernel: self.probes.counters(),
-            unknown_records: self.unknown_records,
+            records: self.drained.records,
+            unknown_records: self.drained.unknown,
             streams: self.pipeline.ledger(),
             stats,
             not_understood: self.pipeline.not_understood(),
@@ -236,8 +278,12 @@ impl Recorder {
             capture_error: None,
             capture_bytes: None,
             provider: self.probes.provider,
+            masking: self.bounds.streams.masking,
+            cpu: own::cpu(),
+            peak_rss: own::peak_rss(),
+            run_time: self.probes.run_time(),
         };
-        let json = serde_json::to_vec(&ledger.to_json()).unwrap_or_default();
+        let json = serde_json::to_vec(&ledger.account()).unwrap_or_default();
         ledger.capture_bytes = self.sinks.finish_capture(&json);
         ledger.capture_error = self.sinks.failed.take();
         ledger

@@ -17,16 +17,14 @@ pub struct Sinks {
     capture: Option<Writer<File>>,
     /// Why the capture file ends early.
     pub failed: Option<Failed>,
-    /// The size that the capture file must not pass, bytes.
+    /// A file that has this size is not to grow, bytes.
     max_bytes: u64,
-    /// It was reached.
-    pub is_full: bool,
 }
 
 impl Sinks {
     /// These.
     pub fn new(spans: Option<(Analysis, SpanFile)>, capture: Option<Writer<File>>, max_bytes: u64) -> Self {
-        Self { spans, capture, failed: None, max_bytes, is_full: false }
+        Self { spans, capture, failed: None, max_bytes }
     }
 
     /// Hands an observation on.
@@ -44,12 +42,18 @@ impl Sinks {
     pub fn tick(&mut self) {
         if let Some(capture) = &mut self.capture {
             let result = capture.tick(kernel_now());
-            self.is_full |= capture.written() >= self.max_bytes;
             self.check(result);
         }
         if let Some((_, file)) = &mut self.spans {
             file.flush();
         }
+    }
+
+    /// Whether a file has the size that it may have.
+    pub fn is_full(&self) -> bool {
+        let capture = self.capture.as_ref().map_or(0, Writer::written);
+        let spans = self.spans.as_ref().map_or(0, |(_, file)| file.written());
+        capture.max(spans) >= self.max_bytes
     }
 
     /// Another reading of both clocks.

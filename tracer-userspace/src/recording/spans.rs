@@ -37,6 +37,11 @@ impl SpanFile {
         }
     }
 
+    /// Bytes written so far.
+    pub fn written(&self) -> u64 {
+        self.array.as_ref().map_or(0, JsonArray::written)
+    }
+
     /// Makes the file valid as it is.
     pub fn flush(&mut self) {
         if let Some(Err(error)) = self.array.as_mut().map(JsonArray::flush) {

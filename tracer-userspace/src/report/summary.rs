@@ -4,6 +4,7 @@ use std::fmt::{self, Write as _};
 
 use serde::{Deserialize, Serialize};
 
+use super::account::Account;
 use super::latency::Tally;
 use super::text::{Duration, count, fit};
 use crate::trace::Stats;
@@ -35,18 +36,12 @@ pub struct Lost {
 /// Everything the summary tells.
 #[derive(Clone, Debug, Default)]
 pub struct Summary {
-    /// How long was observed, ns.
-    pub observed: u64,
-    /// Requests that were captured and not analysed; `None` if they were analysed.
-    pub captured: Option<u64>,
-    /// Requests by service.
-    pub services: Tally,
+    /// What the recording counted.
+    pub account: Account,
+    /// Requests by service, if they were analysed.
+    pub services: Option<Tally>,
     /// Counters of the engine.
     pub stats: Stats,
-    /// Connections not understood.
-    pub not_understood: Vec<NotUnderstood>,
-    /// Losses.
-    pub lost: Vec<Lost>,
 }
 
 /// Lists longer than this are cut, and say so.
@@ -56,30 +51,28 @@ const NAME: usize = 32;
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some(requests) = self.captured {
-            let observed = Duration(self.observed);
-            writeln!(f, "{} requests captured, observed for {observed}", count(requests))?;
-            self.not_understood(f)?;
-            return self.losses(f);
+        let observed = Duration(self.account.observed_ms.saturating_mul(1_000_000));
+        match &self.services {
+            None => {
+                writeln!(f, "{} requests captured, observed for {observed}", count(self.account.requests))?
+            }
+            Some(services) => {
+                let stats = &self.stats;
+                let (spans, traces) = (count(stats.spans), count(stats.traces));
+                writeln!(f, "{spans} spans in {traces} traces, observed for {observed}")?;
+                self.services(services, f)?;
+                self.links(f)?;
+            }
         }
-        let stats = &self.stats;
-        writeln!(
-            f,
-            "{} spans in {} traces, observed for {}",
-            count(stats.spans),
-            count(stats.traces),
-            Duration(self.observed)
-        )?;
-        self.services(f)?;
-        self.links(f)?;
+        write!(f, "{}", self.account)?;
         self.not_understood(f)?;
         self.losses(f)
     }
 }
 
 impl Summary {
-    fn services(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut services: Vec<_> = self.services.services().collect();
+    fn services(&self, tally: &Tally, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut services: Vec<_> = tally.services().collect();
         if services.is_empty() {
             return writeln!(f, "\nno request was answered by an observed process");
         }
@@ -147,11 +140,11 @@ impl Summary {
     }
 
     fn not_understood(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.not_understood.is_empty() {
+        if self.account.not_understood.is_empty() {
             return Ok(());
         }
         writeln!(f, "\nnot understood:")?;
-        let mut lines: Vec<&NotUnderstood> = self.not_understood.iter().collect();
+        let mut lines: Vec<&NotUnderstood> = self.account.not_understood.iter().collect();
         lines.sort_by(|a, b| b.bytes.cmp(&a.bytes).then(a.who.cmp(&b.who)).then(a.why.cmp(&b.why)));
         for line in lines.iter().take(MAX_LINES) {
             let plural = if line.connections == 1 { "" } else { "s" };
@@ -169,7 +162,7 @@ impl Summary {
 
     fn losses(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut text = String::new();
-        for lost in self.lost.iter().filter(|lost| lost.count > 0) {
+        for lost in self.account.lost.iter().filter(|lost| lost.count > 0) {
             write!(text, "  {} {}", count(lost.count), lost.what)?;
             match &lost.advice {
                 Some(advice) => writeln!(text, "; {advice}")?,
@@ -203,25 +196,22 @@ mod tests {
 
     #[test]
     fn an_empty_run_says_so() {
-        let text = Summary { observed: 30_000_000_000, ..Summary::default() }.to_string();
-        assert_eq!(
-            text,
-            "0 spans in 0 traces, observed for 30.0s\n\nno request was answered by an observed process\n\nlost: nothing\n"
+        let account = Account { observed_ms: 30_000, sums_close: true, ..Account::default() };
+        let text = Summary { account, services: Some(Tally::default()), ..Summary::default() }.to_string();
+        assert!(
+            text.starts_with(
+                "0 spans in 0 traces, observed for 30.0s\n\nno request was answered by an observed process\n\n\
+                 accounted for:\n  0 connection ends: none\n  0 bytes: 0 bytes parsed\n  0 requests: none\n"
+            ),
+            "{text}"
         );
+        assert!(text.ends_with("\nlost: nothing\n"), "{text}");
     }
 
     #[test]
     fn nothing_that_is_missing_is_silent() {
-        let summary = Summary {
-            stats: Stats {
-                clients: 5,
-                joined: 3,
-                linked: 2,
-                undecided: 2,
-                ownerless: 1,
-                forced: 7,
-                ..Stats::default()
-            },
+        let account = Account {
+            sums_close: true,
             not_understood: vec![NotUnderstood {
                 who: "user-service to 127.0.0.1:5432".into(),
                 why: "protocol not known".into(),
@@ -236,7 +226,20 @@ mod tests {
                 },
                 Lost { what: "nothing".into(), count: 0, advice: None },
             ],
-            ..Summary::default()
+            ..Account::default()
+        };
+        let summary = Summary {
+            stats: Stats {
+                clients: 5,
+                joined: 3,
+                linked: 2,
+                undecided: 2,
+                ownerless: 1,
+                forced: 7,
+                ..Stats::default()
+            },
+            account,
+            services: Some(Tally::default()),
         };
         let text = summary.to_string();
         for part in [

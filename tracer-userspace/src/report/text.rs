@@ -46,6 +46,17 @@ pub fn count(value: u64) -> String {
     text
 }
 
+/// A number of bytes with three significant digits: `345 bytes`, `12.3 kB`, `4.56 MB` (powers of ten).
+pub fn bytes(value: u64) -> String {
+    match value {
+        1 => "1 byte".to_owned(),
+        value @ (0 | 2..1_000) => format!("{value} bytes"),
+        1_000..1_000_000 => three(value as f64 / 1e3, " kB"),
+        1_000_000..1_000_000_000 => three(value as f64 / 1e6, " MB"),
+        _ => three(value as f64 / 1e9, " GB"),
+    }
+}
+
 /// A name that fits into `width` columns, cut at the end, and safe to print: control characters, which could steer
 /// the terminal, become `?`.
 pub fn fit(name: &str, width: usize, ellipsis: char) -> String {
@@ -81,6 +92,15 @@ mod tests {
     #[test]
     fn counts_are_grouped() {
         assert_eq!([0, 999, 1_000, 1_234_567].map(count), ["0", "999", "1 000", "1 234 567"]);
+    }
+
+    #[test]
+    fn bytes_have_three_digits() {
+        for (value, text) in
+            [(0, "0 bytes"), (1, "1 byte"), (999, "999 bytes"), (12_345, "12.3 kB"), (4_560_000, "4.56 MB")]
+        {
+            assert_eq!(bytes(value), text);
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use tracer_common::abi::{ConnId, Progress, proto};
 
 use super::cursor::Cursor;
-use super::ledger::Ledger;
+use super::ledger::{Classes, Ledger};
 use super::strangers::{self, End, Peer, Strangers};
 use crate::event::{Counts, Direction, Open, Role, Segment};
 use crate::exchange::Step;
@@ -27,7 +27,9 @@ pub(super) struct Connection {
     peer: Peer,
     end: End,
     looks_like: Option<Guess>,
-    /// It was established while the tracer watched, and no record of it has been lost so far.
+    /// Its beginning was seen.
+    established: bool,
+    /// Its beginning was seen, and no record of it has been lost so far.
     watched: bool,
     rx: Cursor,
     tx: Cursor,
@@ -44,6 +46,7 @@ impl Connection {
             peer: Peer::Unknown,
             end: End::Assumed,
             looks_like: None,
+            established: false,
             watched: false,
             rx: Cursor::default(),
             tx: Cursor::default(),
@@ -90,7 +93,8 @@ impl Connection {
     /// Its addresses and first bytes became known.
     pub(super) fn open(&mut self, open: &Open) {
         (self.peer, self.end) = strangers::service(&open.endpoints, open.role);
-        self.watched = open.role != Role::Unseen && self.moved.is_none();
+        self.established = open.role != Role::Unseen;
+        self.watched = self.established && self.moved.is_none();
         let peek = open.peek.get(..usize::from(open.peek_len)).unwrap_or(&open.peek);
         self.looks_like = self.looks_like.or_else(|| guess(peek));
     }
@@ -182,34 +186,57 @@ impl Connection {
 
     /// The connection, or the capture, is over: accounts for all that is left.
     pub(super) fn end(&mut self, at: Nanos, how: Ending, shared: &mut Shared, out: &mut Vec<Step>) {
+        let mut understood = false;
         if let Some(mut parser) = self.parser.take() {
             let mut cx = self.context(shared, out);
             match how {
                 Ending::Closed(_) => parser.close(&mut cx, at),
                 Ending::Finished => parser.finish(&mut cx, at),
             }
-            shared.ledger.understood += u64::from(parser.understood());
-        }
-        let bytes = std::mem::take(&mut self.unclaimed);
-        if bytes == 0 {
-            return;
+            understood = parser.understood();
         }
         let kernel = match how {
             Ending::Closed(proto) => proto,
             Ending::Finished => proto::UNKNOWN,
         };
-        if kernel == proto::IGNORED {
-            shared.ledger.tally.skip(Skip::Ignored, bytes);
-            return;
+        let bytes = std::mem::take(&mut self.unclaimed);
+        self.account(understood, kernel, bytes, &mut shared.ledger, &mut shared.strangers, &shared.limits);
+    }
+
+    /// Counts the connection, and the bytes for which no parser has accounted.
+    fn account(
+        &self,
+        understood: bool,
+        kernel: u8,
+        bytes: u64,
+        ledger: &mut Ledger,
+        strangers: &mut Strangers,
+        limits: &Limits,
+    ) {
+        ledger.joined += u64::from(!self.established);
+        let Classes { understood: parsed, encrypted, http2, excluded, unknown, silent } = &mut ledger.classes;
+        let (skip, looks_like) = self.class(kernel);
+        let class = match skip {
+            _ if understood => parsed,
+            Skip::Ignored => excluded,
+            _ if bytes == 0 => silent,
+            Skip::Tls => encrypted,
+            Skip::Http2 => http2,
+            _ => unknown,
+        };
+        *class += 1;
+        if bytes > 0 {
+            ledger.tally.skip(skip, bytes);
+            if skip != Skip::Ignored {
+                strangers.add(self.peer, self.end, looks_like, bytes, limits.strangers);
+            }
         }
-        let (why, looks_like) = self.class(kernel);
-        shared.ledger.tally.skip(why, bytes);
-        shared.strangers.add(self.peer, self.end, looks_like, bytes, shared.limits.strangers);
     }
 
     /// Why this connection was not understood.
     fn class(&self, kernel: u8) -> (Skip, Option<Guess>) {
         match (kernel, self.looks_like) {
+            (proto::IGNORED, looks_like) => (Skip::Ignored, looks_like),
             (proto::TLS, _) => (Skip::Tls, Some(Guess::Tls)),
             (proto::HTTP2, _) => (Skip::Http2, Some(Guess::Http2)),
             (_, Some(Guess::Tls)) => (Skip::Tls, Some(Guess::Tls)),
@@ -220,15 +247,10 @@ impl Connection {
 
     /// Adds to a snapshot what this connection would add at its end.
     pub(super) fn snapshot(&self, ledger: &mut Ledger, strangers: &mut Strangers, limits: &Limits) {
-        let unclaimed = self.unclaimed;
         let pending = self.parser.as_ref().map_or(0, |parser| parser.pending());
         ledger.pending = ledger.pending.saturating_add(pending);
-        ledger.understood += u64::from(self.parser.as_ref().is_some_and(|parser| parser.understood()));
-        if unclaimed > 0 {
-            let (why, looks_like) = self.class(proto::UNKNOWN);
-            ledger.tally.skip(why, unclaimed);
-            strangers.add(self.peer, self.end, looks_like, unclaimed, limits.strangers);
-        }
+        let understood = self.parser.as_ref().is_some_and(|parser| parser.understood());
+        self.account(understood, proto::UNKNOWN, self.unclaimed, ledger, strangers, limits);
     }
 
     /// Bytes handed on: received, sent.

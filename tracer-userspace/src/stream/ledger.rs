@@ -1,14 +1,17 @@
-//! The account of a capture: how many bytes moved, and where each of them went.
+//! The account of a capture: how many connections and bytes there were, and where each of them went.
 
 use crate::protocol::tally::Tally;
 
-/// Counts that close: `seen == tally.parsed() + tally.skipped_total() + pending`.
+/// Counts that close: `seen == tally.parsed() + tally.skipped_total() + pending`, and
+/// `connections == classes.total()`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
     /// Connection ends that were seen.
     pub connections: u64,
-    /// Of them, on how many a parsed protocol was spoken.
-    pub understood: u64,
+    /// What they turned out to be.
+    pub classes: Classes,
+    /// Of them, those whose beginning was not seen: they were open before, or the record of it was lost.
+    pub joined: u64,
     /// Events of connection ends for which there was no room ([`crate::protocol::Limits::connections`]). Their bytes are
     /// in no other count.
     pub untracked: u64,
@@ -24,11 +27,38 @@ pub struct Ledger {
     pub tally: Tally,
 }
 
+/// Connection ends by what was spoken on them. Each is counted once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Classes {
+    /// A protocol that is parsed.
+    pub understood: u64,
+    /// TLS.
+    pub encrypted: u64,
+    /// HTTP/2, which is not parsed yet.
+    pub http2: u64,
+    /// Excluded by the user's choice of ports.
+    pub excluded: u64,
+    /// Bytes moved, and what they are is not known.
+    pub unknown: u64,
+    /// No byte moved.
+    pub silent: u64,
+}
+
+impl Classes {
+    /// All of them.
+    pub fn total(&self) -> u64 {
+        let Self { understood, encrypted, http2, excluded, unknown, silent } = self;
+        [understood, encrypted, http2, excluded, unknown, silent]
+            .into_iter()
+            .fold(0, |sum, count| sum.saturating_add(*count))
+    }
+}
+
 impl Ledger {
-    /// Whether every byte that was seen is accounted for.
+    /// Whether every byte that was seen, and every connection, is accounted for.
     pub fn closes(&self) -> bool {
         let accounted =
             self.tally.parsed().saturating_add(self.tally.skipped_total()).saturating_add(self.pending);
-        accounted == self.seen
+        accounted == self.seen && self.classes.total() == self.connections
     }
 }

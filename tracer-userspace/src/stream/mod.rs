@@ -35,7 +35,7 @@ use crate::protocol::tally::Skip;
 use crate::time::Nanos;
 use closed::Closed;
 use connection::{Connection, Ending, Shared};
-pub use ledger::Ledger;
+pub use ledger::{Classes, Ledger};
 use strangers::Strangers;
 pub use strangers::{End, Peer, Stranger};
 

@@ -8,16 +8,22 @@
 //! A name is sensitive if it, or what stands in its last brackets (`user[password]`), percent-decoded, in lower case
 //! and with `-` and `.` read as `_`, is in the lists of [`crate::secret`].
 
-use crate::secret::{MASK, is_sensitive};
+use crate::protocol::Limits;
+use crate::secret::{MASK, Masking, is_sensitive};
 
-/// The target as it may be shown: ASCII, at most `limit` bytes (ending in `...` if it was longer), secrets masked.
-pub(super) fn target(target: &[u8], limit: usize) -> Box<str> {
+/// The target as it may be shown: ASCII, at most `limits.target` bytes (ending in `...` if it was longer), secrets masked
+/// unless that was switched off.
+pub(super) fn target(target: &[u8], limits: &Limits) -> Box<str> {
+    let limit = limits.target;
     if target.len() <= limit && target.iter().all(|byte| is_plain(*byte)) {
         return String::from_utf8_lossy(target).into_owned().into_boxed_str();
     }
     // Mostly nothing changes, and then this is the exact size.
     let mut out = Vec::with_capacity(target.len().min(limit));
-    mask(target, &mut out, limit);
+    match limits.masking {
+        Masking::On => mask(target, &mut out, limit),
+        Masking::Off => target.iter().take(limit + 1).for_each(|byte| encode(*byte, &mut out)),
+    }
     if out.len() > limit {
         out.truncate(limit.saturating_sub(3));
         out.extend_from_slice(b"...");
@@ -145,7 +151,11 @@ mod tests {
     use super::*;
 
     fn shown(bytes: &[u8]) -> String {
-        target(bytes, 2048).into()
+        target(bytes, &Limits::default()).into()
+    }
+
+    fn within(target: usize) -> Limits {
+        Limits { target, ..Limits::default() }
     }
 
     #[test]
@@ -217,11 +227,19 @@ mod tests {
     #[test]
     fn the_length_is_bounded_and_says_so() {
         let long = [b'/'; 5000];
-        assert_eq!(target(&long, 100).len(), 100);
-        assert!(target(&long, 100).ends_with("..."));
+        assert_eq!(target(&long, &within(100)).len(), 100);
+        assert!(target(&long, &within(100)).ends_with("..."));
         let encoded = [0xffu8; 5000];
-        assert!(target(&encoded, 100).len() <= 100);
-        assert_eq!(target(&[b'/'; 100], 100).len(), 100);
+        assert!(target(&encoded, &within(100)).len() <= 100);
+        assert_eq!(target(&[b'/'; 100], &within(100)).len(), 100);
+    }
+
+    #[test]
+    fn nothing_is_masked_where_that_was_switched_off() {
+        let limits = Limits { masking: Masking::Off, target: 40, ..Limits::default() };
+        let sent = b"http://u:p@h/a b?token=x";
+        assert_eq!(&*target(sent, &limits), "http://u:p@h/a%20b?token=x");
+        assert_eq!(target(&[b'='; 100], &limits).len(), 40);
     }
 
     #[test]

@@ -66,7 +66,7 @@ impl Http1 {
         cx.tally.truncated = cx.tally.truncated.saturating_add(u64::from(truncated));
         let head = RequestHead {
             method: cx.names.method(request.method),
-            target: mask::target(request.target, cx.limits.target),
+            target: mask::target(request.target, cx.limits),
             host: request.fields.host.and_then(|host| cx.names.host(host)),
             minor_version: request.minor,
             traceparent: request.fields.traceparent,
