@@ -8,8 +8,8 @@ use tracer_tests::bpf;
 use tracer_tests::client::Connection;
 use tracer_tests::load::Wrk;
 use tracer_tests::pace;
-use tracer_tests::process::{self, Spec};
-use tracer_tests::scratch::Scratch;
+use tracer_tests::process::Spec;
+use tracer_tests::scratch::{Scratch, SmallDisk};
 use tracer_tests::services::{Options, nginx};
 use tracer_tests::span::Trace;
 use tracer_tests::suite::{self, Need, test};
@@ -81,34 +81,11 @@ fn command_not_found() -> Result<String> {
     )
 }
 
-/// A file system of 64 KiB, gone when dropped.
-struct SmallDisk(Scratch);
-
-impl SmallDisk {
-    fn new() -> Result<Self> {
-        let scratch = Scratch::new()?;
-        let path = scratch.path().to_string_lossy().into_owned();
-        process::run(&Spec::new("mount")?.args(["-t", "tmpfs", "-o", "size=64k", "tmpfs", &path]))?;
-        Ok(Self(scratch))
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        if let Ok(umount) = Spec::new("umount") {
-            let path = self.0.path().to_string_lossy().into_owned();
-            if let Err(error) = process::run(&umount.args(["-l", &path])) {
-                eprintln!("please unmount {path}: {error:#}");
-            }
-        }
-    }
-}
-
 /// More spans than the disk holds: the file is valid JSON all the same, and the tracer says what happened.
 fn disk_full() -> Result<String> {
     let nginx = nginx::start(&Options::default())?;
-    let disk = SmallDisk::new()?;
-    let output = disk.0.join("traces.json");
+    let disk = SmallDisk::new(64)?;
+    let output = disk.path().join("traces.json");
     let mut tracer = Tracer::start(&["--port", &nginx.port().to_string()], Scratch::new()?, output.clone())?;
     tracer.wait_for("tracing ", pace::limit(Duration::from_secs(20)))?;
     Wrk::new(nginx.port(), "/item/", 8).run()?;
@@ -117,6 +94,11 @@ fn disk_full() -> Result<String> {
     ensure!(!end.said.contains("panicked"), "it panicked:\n{}", end.said);
     let said = end.said.to_lowercase();
     ensure!(said.contains("space") || said.contains("full"), "it does not say so:\n{}", end.said);
+    ensure!(
+        end.status.code() == Some(1),
+        "not all that was asked for is there, and it ended with {}",
+        end.status
+    );
     let size = std::fs::metadata(&output)?.len();
     ensure!(size > 0, "nothing at all was kept");
     let trace = Trace::read(&output)?;

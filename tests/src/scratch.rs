@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use anyhow::{Context, Result};
 
 use crate::paths;
+use crate::process::{self, Spec};
 
 /// A temporary directory, removed when dropped. Everyone may enter and write: the servers in it run as several users.
 #[derive(Debug)]
@@ -74,5 +75,42 @@ impl Drop for Scratch {
         }
         // A failure leaves files in the temporary directory, which is what it is for.
         let _left = fs::remove_dir_all(&self.path);
+    }
+}
+
+/// A file system of a few KiB in a directory of its own, gone when dropped.
+#[derive(Debug)]
+pub struct SmallDisk(Scratch);
+
+impl SmallDisk {
+    /// Makes one.
+    pub fn new(kib: u32) -> Result<Self> {
+        let scratch = Scratch::new()?;
+        let path = scratch.path().to_string_lossy().into_owned();
+        process::run(&Spec::new("mount")?.args([
+            "-t",
+            "tmpfs",
+            "-o",
+            &format!("size={kib}k"),
+            "tmpfs",
+            &path,
+        ]))?;
+        Ok(Self(scratch))
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        if let Ok(umount) = Spec::new("umount") {
+            let path = self.0.path().to_string_lossy().into_owned();
+            if let Err(error) = process::run(&umount.args(["-l", &path])) {
+                eprintln!("please unmount {path}: {error:#}");
+            }
+        }
     }
 }

@@ -203,6 +203,11 @@ impl Tracer {
         Ok(Ledger(read_json(&self.scratch.join("ledger.json"))?))
     }
 
+    /// Whether it still runs.
+    pub fn is_running(&mut self) -> Result<bool> {
+        Ok(self.process.ended()?.is_none())
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: libc::c_int) -> Result<()> {
         self.process.signal(signal)

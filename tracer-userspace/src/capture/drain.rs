@@ -15,12 +15,15 @@ pub const QUIET_NANOS: u64 = 20_000_000;
 const AT_A_TIME: usize = 64;
 
 impl Probes {
-    /// Hands all waiting records to `handle`, and between them says where calls may have been missed. Returns how many
-    /// there were and how many were not understood.
+    /// Hands the waiting records to `handle`, and between them says where calls may have been missed. Returns how many
+    /// there were and how many were not understood. Stops after a ring's worth of bytes, however many more are made meanwhile.
     pub fn drain(&mut self, mut handle: impl FnMut(Event<'_>)) -> Drained {
         let mut drained = Drained::default();
+        let mut left = self.ring_bytes;
         while let Some(item) = self.ring.next() {
             drained.records += 1;
+            drained.is_cut = left < item.len();
+            left = left.saturating_sub(item.len());
             match decode::event(&item) {
                 Some(event) => {
                     let at = event.at();
@@ -30,6 +33,9 @@ impl Probes {
                     handle(event);
                 }
                 None => drained.unknown += 1,
+            }
+            if drained.is_cut {
+                break;
             }
         }
         drained
@@ -81,6 +87,8 @@ pub struct Drained {
     pub records: u64,
     /// Records that this version does not know.
     pub unknown: u64,
+    /// There may be more waiting.
+    pub is_cut: bool,
 }
 
 /// CLOCK_MONOTONIC now: the clock of the probes.

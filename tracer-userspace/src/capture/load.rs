@@ -79,6 +79,8 @@ pub struct Probes {
     ebpf: Ebpf,
     /// Records.
     pub(super) ring: RingBuf<MapData>,
+    /// Its size.
+    pub(super) ring_bytes: usize,
     /// Connections.
     pub(super) conns: HashMap<MapData, u64, Conn>,
     mode: Array<MapData, u32>,
@@ -161,6 +163,7 @@ impl Probes {
         let attached = programs.iter().map(|(probe, _)| *probe);
         let misses = Misses::of(&ebpf, attached, provider, provider.may_miss(options.kernel));
         let mut probes = Self {
+            ring_bytes: ring_bytes(options) as usize,
             ring: RingBuf::try_from(take(&mut ebpf, "EVENTS")?).map_err(map_failed("EVENTS"))?,
             conns: HashMap::try_from(take(&mut ebpf, "CONNS")?).map_err(map_failed("CONNS"))?,
             mode: Array::try_from(take(&mut ebpf, "MODE")?).map_err(map_failed("MODE"))?,
@@ -320,11 +323,16 @@ fn load_object(options: &Options, located: &Located, provider: Provider) -> Resu
         .btf(None)
         .override_global("CONFIG", &config, true)
         .override_global("OFFSETS", &located.offsets, true)
-        .map_max_entries("EVENTS", options.ring_bytes.max(4096).next_power_of_two())
+        .map_max_entries("EVENTS", ring_bytes(options))
         .map_max_entries("PROCESSES", options.pid_max / 8 + 1)
         .map_max_entries("IN_CALL", in_call)
         .load(OBJECT)
         .map_err(|error| failed("maps", &error))
+}
+
+/// The size of the ring: a power of two, and not less than a page.
+fn ring_bytes(options: &Options) -> u32 {
+    options.ring_bytes.max(4096).next_power_of_two()
 }
 
 /// Whether `bpf_task_pt_regs` is there (Linux 5.15, and vendor kernels that took it over).

@@ -28,7 +28,7 @@ pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
             return Ok(ExitCode::from(BAD_INPUT));
         }
     };
-    let mut spans = SpanFile::new(create(&args.output)?)
+    let mut spans = SpanFile::new(create(&args.output)?, u64::MAX)
         .with_context(|| format!("cannot use {} for the traces", args.output.display()))?;
     let mut analysis = Analysis::new(reader.description().clock);
     let mut account = Account::default();

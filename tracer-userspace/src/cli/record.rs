@@ -80,17 +80,22 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode> {
         provider: provider.describe().to_owned(),
         missing: probes.missing.iter().map(|&what| what.to_owned()).collect(),
     };
+    let max_bytes = u64::from(args.max_size) << 20;
     let spans = match traces {
         Some(file) => Some((
             Analysis::new(description.clock),
-            SpanFile::new(file).context("cannot use the file for the traces")?,
+            SpanFile::new(file, max_bytes).context("cannot use the file for the traces")?,
         )),
         None => None,
     };
     let capture = capture.map(|file| Writer::new(file, &description)).transpose()?;
-    let sinks = Sinks::new(spans, capture, u64::from(args.max_size) << 20);
+    let sinks = Sinks::new(spans, capture, max_bytes);
     let memory = u64::from(args.max_memory) << 20;
-    let bounds = Bounds { memory, streams: budget::limits(memory, options.ring_bytes.into(), masking) };
+    let ring = u64::from(options.ring_bytes);
+    let bounds = Bounds {
+        memory: budget::ceiling(memory, ring),
+        streams: budget::limits(memory, ring, masking),
+    };
     let mut recorder = Recorder::new(probes, people, seen, selection, before, sinks, bounds);
     if let Some(waiting) = &waiting {
         recorder.add_process(waiting.pid)?;

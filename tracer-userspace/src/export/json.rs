@@ -107,9 +107,9 @@ impl<T: Target> JsonArray<T> {
         self.flushed + self.ends.len() as u64
     }
 
-    /// Bytes in the target.
-    pub fn written(&self) -> u64 {
-        self.offset
+    /// Bytes so far, those that are not written yet included.
+    pub fn bytes(&self) -> u64 {
+        self.offset + self.buffer.len() as u64
     }
 
     /// Adds a span. After an error the output is as the error says, and further spans are dropped.

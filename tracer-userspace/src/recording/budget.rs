@@ -20,6 +20,11 @@ pub fn limits(memory: u64, ring: u64, masking: Masking) -> Limits {
     Limits { connections: connections.clamp(1024, defaults.connections), masking, ..defaults }
 }
 
+/// With so many bytes resident the recording must end: what is in the ring comes on top, and what ending takes.
+pub fn ceiling(memory: u64, ring: u64) -> u64 {
+    memory.saturating_sub(ring.saturating_mul(4)).max(memory / 2)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -185,7 +185,7 @@ impl RunLedger {
             Some("more memory (--max-memory) or fewer processes (--port, --pid) helps"),
         );
         add("requests: too many waiting on one connection", self.streams.tally.overflow, None);
-        add("spans: the output could not be written", self.unwritten, None);
+        add("spans: their file could not be written, or was full", self.unwritten, None);
         lost
     }
 }

@@ -33,9 +33,6 @@ const SETTLE_NANOS: u64 = 5_000_000;
 /// Time between two readings of both clocks.
 const CLOCKS: Duration = Duration::from_secs(10);
 
-/// Time between two looks at the memory in use.
-const WEIGHING: Duration = Duration::from_millis(250);
-
 /// Why a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ended {
@@ -67,7 +64,7 @@ impl Ended {
 /// What a run may use, and what it must hide.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Memory of the tracer, bytes.
+    /// With so much memory resident it ends, bytes.
     pub memory: u64,
     /// What the parsers may keep.
     pub streams: Limits,
@@ -84,6 +81,8 @@ pub struct Recorder {
     /// Processes heard of since the last look.
     heard_of: Vec<u32>,
     drained: Drained,
+    /// More was waiting than one drain takes.
+    is_behind: bool,
     bounds: Bounds,
 }
 
@@ -107,6 +106,7 @@ impl Recorder {
             sinks,
             heard_of: Vec::new(),
             drained: Drained::default(),
+            is_behind: false,
             bounds,
         };
         for seen in processes {
@@ -142,12 +142,13 @@ impl Recorder {
         let began = kernel_now();
         let mut next_sweep = Instant::now() + SWEEP;
         let mut next_clock = Instant::now() + CLOCKS;
-        let mut next_weighing = Instant::now() + WEIGHING;
         let ended = loop {
             if stop.load(Ordering::Acquire) {
                 break Ended::Told;
             }
-            std::thread::sleep(TICK);
+            if !self.is_behind {
+                std::thread::sleep(TICK);
+            }
             self.tick(&mut next_sweep);
             if Instant::now() >= next_clock {
                 self.sinks.clock(clock_anchor());
@@ -159,11 +160,8 @@ impl Recorder {
             if self.sinks.is_full() {
                 break Ended::FileFull;
             }
-            if Instant::now() >= next_weighing {
-                if own::rss().is_some_and(|rss| rss >= self.bounds.memory) {
-                    break Ended::MemoryFull;
-                }
-                next_weighing = Instant::now() + WEIGHING;
+            if own::rss().is_some_and(|rss| rss >= self.bounds.memory) {
+                break Ended::MemoryFull;
             }
             if self.selection.is_over() {
                 break Ended::TargetsGone;
@@ -178,11 +176,16 @@ impl Recorder {
         let now = kernel_now();
         self.probes.measure(now);
         self.drain();
+        if self.is_behind {
+            // What is on its way in the ring is older than any look at the counts.
+            self.sinks.tick();
+            return;
+        }
         let begun = Instant::now();
         if begun >= *next_sweep {
             self.look_at_quiet(now);
             // A connection that spoke while this was going on was not quiet, but its record tells what was before.
-            self.drain();
+            self.drain_all();
             *next_sweep = Instant::now() + SWEEP.max(begun.elapsed() * SWEEP_SHARE);
             let watermark = Nanos(now.0.saturating_sub(QUIET_NANOS + SETTLE_NANOS));
             self.sinks.observe(Observation::Watermark(watermark));
@@ -190,9 +193,31 @@ impl Recorder {
         self.sinks.tick();
     }
 
-    /// Takes all records, then looks at the processes that they were about.
+    /// Until the ring has been empty. What was made before is taken; it ends because a drain takes more than is made meanwhile,
+    /// or because all that was there at the beginning has been taken.
+    fn drain_all(&mut self) {
+        for _ in 0..2 {
+            self.drain();
+            if !self.is_behind {
+                return;
+            }
+        }
+    }
+
+    /// Takes records, then looks at the processes that they were about.
     fn drain(&mut self) {
-        let Self { probes, pipeline, people, selection, before, sinks, heard_of, drained, bounds: _ } = self;
+        let Self {
+            probes,
+            pipeline,
+            people,
+            selection,
+            before,
+            sinks,
+            heard_of,
+            drained,
+            is_behind,
+            bounds: _,
+        } = self;
         let mut verdicts = Vec::new();
         let new = probes.drain(|mut event| {
             match &mut event {
@@ -222,6 +247,7 @@ impl Recorder {
             }
             pipeline.event(&event, &mut |observation| sinks.observe(observation));
         });
+        *is_behind = new.is_cut;
         drained.records += new.records;
         drained.unknown += new.unknown;
         for pid in heard_of.drain(..) {
@@ -245,7 +271,7 @@ impl Recorder {
     fn finish(mut self, began: Nanos, ended: Ended) -> RunLedger {
         let detach = self.probes.detach();
         let now = kernel_now();
-        self.drain();
+        self.drain_all();
         let Self { probes, pipeline, selection, sinks, .. } = &mut self;
         probes.all_counts(now, |counts| {
             if !selection.is_refused(counts.conn) {

@@ -17,7 +17,7 @@ pub struct Sinks {
     capture: Option<Writer<File>>,
     /// Why the capture file ends early.
     pub failed: Option<Failed>,
-    /// A file that has this size is not to grow, bytes.
+    /// A capture file that has this size is not to grow, bytes.
     max_bytes: u64,
 }
 
@@ -51,9 +51,8 @@ impl Sinks {
 
     /// Whether a file has the size that it may have.
     pub fn is_full(&self) -> bool {
-        let capture = self.capture.as_ref().map_or(0, Writer::written);
-        let spans = self.spans.as_ref().map_or(0, |(_, file)| file.written());
-        capture.max(spans) >= self.max_bytes
+        self.capture.as_ref().is_some_and(|capture| capture.written() >= self.max_bytes)
+            || self.spans.as_ref().is_some_and(|(_, file)| file.is_full())
     }
 
     /// Another reading of both clocks.

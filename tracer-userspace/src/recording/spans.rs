@@ -14,21 +14,23 @@ pub struct SpanFile {
     pub tally: Tally,
     /// Why the file ends early.
     pub failed: Option<WriteError>,
-    /// Spans that came after writing had failed.
+    /// Spans that came after writing had failed, or when the file was full.
     pub unwritten: u64,
+    /// The size that the file must not pass, bytes.
+    max_bytes: u64,
 }
 
 impl SpanFile {
-    /// Takes an open file; what was in it is overwritten.
-    pub fn new(file: File) -> io::Result<Self> {
+    /// Takes an open file; what was in it is overwritten. It will have `max_bytes`, and a span, at most.
+    pub fn new(file: File, max_bytes: u64) -> io::Result<Self> {
         let array = Some(JsonArray::new(FileTarget::new(file)?));
-        Ok(Self { array, tally: Tally::default(), failed: None, unwritten: 0 })
+        Ok(Self { array, tally: Tally::default(), failed: None, unwritten: 0, max_bytes })
     }
 
     /// Adds a span.
     pub fn span(&mut self, span: &Span) {
         self.tally.add(span);
-        let Some(array) = &mut self.array else {
+        let Some(array) = self.array.as_mut().filter(|array| array.bytes() < self.max_bytes) else {
             self.unwritten += 1;
             return;
         };
@@ -37,9 +39,9 @@ impl SpanFile {
         }
     }
 
-    /// Bytes written so far.
-    pub fn written(&self) -> u64 {
-        self.array.as_ref().map_or(0, JsonArray::written)
+    /// Whether it has the size that it may have.
+    pub fn is_full(&self) -> bool {
+        self.array.as_ref().is_some_and(|array| array.bytes() >= self.max_bytes)
     }
 
     /// Makes the file valid as it is.
