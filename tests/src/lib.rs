@@ -12,6 +12,7 @@
 pub mod access_log;
 pub mod bpf;
 pub mod btf;
+pub mod capture_file;
 pub mod client;
 pub mod compare;
 pub mod load;

@@ -16,7 +16,8 @@ const AT_A_TIME: usize = 64;
 
 impl Probes {
     /// Hands the waiting records to `handle`, and between them says where calls may have been missed. Returns how many
-    /// there were and how many were not understood. Stops after a ring's worth of bytes, however many more are made meanwhile.
+    /// there were and how many were not understood. All that was there when it began is taken: it ends when the ring is
+    /// empty, or after a ring's worth of bytes, however many more are made meanwhile.
     pub fn drain(&mut self, mut handle: impl FnMut(Event<'_>)) -> Drained {
         let mut drained = Drained::default();
         let mut left = self.ring_bytes;

@@ -92,10 +92,8 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode> {
     let sinks = Sinks::new(spans, capture, max_bytes);
     let memory = u64::from(args.max_memory) << 20;
     let ring = u64::from(options.ring_bytes);
-    let bounds = Bounds {
-        memory: budget::ceiling(memory, ring),
-        streams: budget::limits(memory, ring, masking),
-    };
+    let bounds =
+        Bounds { memory: budget::ceiling(memory, ring), streams: budget::limits(memory, ring, masking) };
     let mut recorder = Recorder::new(probes, people, seen, selection, before, sinks, bounds);
     if let Some(waiting) = &waiting {
         recorder.add_process(waiting.pid)?;

@@ -176,35 +176,20 @@ impl Recorder {
         let now = kernel_now();
         self.probes.measure(now);
         self.drain();
-        if self.is_behind {
-            // What is on its way in the ring is older than any look at the counts.
-            self.sinks.tick();
-            return;
-        }
         let begun = Instant::now();
         if begun >= *next_sweep {
             self.look_at_quiet(now);
+            let spent = begun.elapsed();
             // A connection that spoke while this was going on was not quiet, but its record tells what was before.
-            self.drain_all();
-            *next_sweep = Instant::now() + SWEEP.max(begun.elapsed() * SWEEP_SHARE);
+            self.drain();
+            *next_sweep = Instant::now() + SWEEP.max(spent * SWEEP_SHARE);
             let watermark = Nanos(now.0.saturating_sub(QUIET_NANOS + SETTLE_NANOS));
             self.sinks.observe(Observation::Watermark(watermark));
         }
         self.sinks.tick();
     }
 
-    /// Until the ring has been empty. What was made before is taken; it ends because a drain takes more than is made meanwhile,
-    /// or because all that was there at the beginning has been taken.
-    fn drain_all(&mut self) {
-        for _ in 0..2 {
-            self.drain();
-            if !self.is_behind {
-                return;
-            }
-        }
-    }
-
-    /// Takes records, then looks at the processes that they were about.
+    /// Takes all records that were there when it began, then looks at the processes that they were about.
     fn drain(&mut self) {
         let Self {
             probes,
@@ -271,7 +256,7 @@ impl Recorder {
     fn finish(mut self, began: Nanos, ended: Ended) -> RunLedger {
         let detach = self.probes.detach();
         let now = kernel_now();
-        self.drain_all();
+        self.drain();
         let Self { probes, pipeline, selection, sinks, .. } = &mut self;
         probes.all_counts(now, |counts| {
             if !selection.is_refused(counts.conn) {
