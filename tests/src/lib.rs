@@ -25,5 +25,6 @@ pub mod seccomp;
 pub mod services;
 pub mod span;
 pub mod suite;
+pub mod tcap;
 pub mod tracer;
 pub mod truth;

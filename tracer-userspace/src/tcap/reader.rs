@@ -23,13 +23,26 @@ pub enum Problem {
     Empty,
     /// Something else.
     #[error(
-        "it is no capture: it does not begin with the bytes of one (offset 0); `tracer record -o FILE.tcap` writes one"
+        "it is no capture: it does not begin with the bytes of one (offset 0); `tracer record -o FILE.tcap` writes one, and \
+         traces (.json) are shown by `tracer show`"
     )]
     NoCapture,
+    /// No such version was ever written.
+    #[error(
+        "its version {major}.{minor} (offset 8) is none that a tracer ever recorded: its beginning is damaged; copy the file \
+         again if the original is whole"
+    )]
+    NoVersion {
+        /// Of the file.
+        major: u16,
+        /// Of the file.
+        minor: u16,
+    },
     /// Newer than this program.
     #[error(
-        "it has version {major}.{minor} of the format (offset 8), and this tracer reads up to version {MAJOR}: use tracer of \
-         the version that recorded it, or a newer one"
+        "it has version {major}.{minor} of the format (offset 8), and this tracer ({}) reads up to version {MAJOR}: use the \
+         tracer that recorded it, or a newer one",
+        env!("CARGO_PKG_VERSION")
     )]
     Newer {
         /// Of the file.
@@ -39,7 +52,8 @@ pub enum Problem {
     },
     /// Without it no time of day is known.
     #[error(
-        "its description (offset {PREAMBLE}) is damaged or missing, so nothing in it can be placed in time; record again"
+        "its description (offset {PREAMBLE}) is damaged or missing, so nothing in it can be placed in time; copy the file again \
+         if the original is whole, else record again"
     )]
     NoDescription,
     /// The system.
@@ -64,6 +78,15 @@ pub enum Damage {
     },
 }
 
+impl Damage {
+    /// Where it is.
+    pub fn offset(&self) -> u64 {
+        match self {
+            Damage::Corrupt { offset, .. } | Damage::CutOff { offset } => *offset,
+        }
+    }
+}
+
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -75,7 +98,7 @@ impl fmt::Display for Damage {
             Damage::CutOff { offset } => write!(
                 f,
                 "its tail is missing: it ends at offset {offset} without the end of the capture (the recorder was killed, or the \
-                 file was not copied whole); what is there was analysed"
+                 file was not copied whole); what is there was analysed; copy the file again if the original is longer"
             ),
         }
     }
@@ -132,6 +155,9 @@ impl<R: Read> Reader<R> {
             return Err(Problem::NoCapture);
         }
         let (major, minor) = (u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d]));
+        if major == 0 {
+            return Err(Problem::NoVersion { major, minor });
+        }
         if major > MAJOR {
             return Err(Problem::Newer { major, minor });
         }

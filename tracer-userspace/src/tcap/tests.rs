@@ -318,12 +318,18 @@ fn what_is_no_capture_is_told_in_one_sentence() {
         bytes[8] = 2;
         bytes
     };
+    let never_written = {
+        let mut bytes = all.clone();
+        bytes[8] = 0;
+        bytes
+    };
     for (bytes, word) in [
         (b"".as_slice(), "empty"),
         (b"\x89tca", "no capture"),
         (b"[{\"traceId\": 1}]", "no capture"),
         (b"\x89tcap\r\n\x1a", "no capture"),
         (&newer, "version 2.0"),
+        (&never_written, "version 0.0"),
         (&all[..PREAMBLE + 3], "description"),
         (&all[..PREAMBLE], "description"),
     ] {
