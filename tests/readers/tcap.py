@@ -4,8 +4,8 @@
     tcap.py FILE    prints JSON objects, one a line: {"description": ...}, {"exchange": ...} for each request with
                     its response, {"ledger": ...}, and {"reading": ...}: what was not read
 
-Exit code 2 if the file is no capture, or not whole. It is here to prove that the description suffices; the end-to-end tests
-compare it with the tracer's own spans. Of Debian it needs python3-protobuf, protobuf-compiler and python3-lz4.
+Exit code 2: no capture, or not whole. It proves that the description suffices: the end-to-end tests compare it with the
+tracer's own spans. Of Debian it needs python3-protobuf, protobuf-compiler and python3-lz4.
 """
 
 import datetime
@@ -43,8 +43,8 @@ def head_at(data, at):
     if at + HEAD.size > len(data):
         return None
     sync, kind, packing, _, stored, plain, payload_crc, head_crc = HEAD.unpack_from(data, at)
-    right = sync == SYNC and zlib.crc32(data[at:at + HEAD.size - 4]) == head_crc
-    return (kind, packing, stored, plain, payload_crc) if right and max(stored, plain) <= LONGEST else None
+    right = sync == SYNC and max(stored, plain) <= LONGEST and zlib.crc32(data[at:at + HEAD.size - 4]) == head_crc
+    return (kind, packing, stored, plain, payload_crc) if right else None
 
 
 def unpacked(packing, stored, plain, crc):
@@ -73,16 +73,16 @@ def frames(data, reading):
             at = after
             continue
         kind, packing, stored, plain, crc = head
-        begin, end = at + HEAD.size, at + HEAD.size + stored
+        end = at + HEAD.size + stored
         if end > len(data):
             break
-        payload = unpacked(packing, data[begin:end], plain, crc)
+        payload = unpacked(packing, data[at + HEAD.size:end], plain, crc)
         if payload is None:
             reading["damaged"].append({"offset": at, "bytes": end - at})
+        elif kind == END:
+            return
         else:
             yield kind, payload
-            if kind == END:
-                return
         at = end
     reading["cut_off_at"] = at
 
@@ -130,17 +130,15 @@ class Capture:
                 "method": batch.texts[it.method],
                 "target": it.target,
                 "host": batch.texts[it.host - 1] if it.host else None,
-                "status": None,
-                "start_ns": first,
-                "end_ns": max(first, self.unix(batch.base, it.stamp.at)),
-                "outcome": None,
+                "status": None, "outcome": None,
+                "start_ns": first, "end_ns": max(first, self.unix(batch.base, it.stamp.at)),
                 **self.ends.get(end, {}),
             }
         elif kind == "response" and (exchange := self.open.get(end + (it.number,))):
-            exchange["status"] = it.status
-            exchange["end_ns"] = max(exchange["start_ns"], self.unix(batch.base, it.stamp.at))
+            end_ns = max(exchange["start_ns"], self.unix(batch.base, it.stamp.at))
+            exchange.update(status=it.status, end_ns=end_ns)
         elif kind == "end":
-            outcome = self.proto.Outcome.Name(it.outcome).removeprefix("OUTCOME_").lower().replace("_", "-")
+            outcome = self.proto.Outcome.Name(it.outcome)[len("OUTCOME_"):].lower().replace("_", "-")
             if exchange := self.open.pop(end + (it.number,), None):
                 exchange.update(outcome=outcome, request_bytes=it.request_bytes, response_bytes=it.response_bytes)
                 exchange["end_ns"] = max(exchange["start_ns"], self.unix(batch.base, it.end))
@@ -155,9 +153,8 @@ class Capture:
 
 
 def time_of_day(nanos):
-    seconds, rest = divmod(nanos, 10**9)
-    moment = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest:09}Z"
+    moment = datetime.datetime.fromtimestamp(nanos // 10**9, datetime.timezone.utc)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{nanos % 10**9:09}Z"
 
 
 def read(data, proto):
@@ -170,9 +167,12 @@ def read(data, proto):
     reading = {"damaged": [], "cut_off_at": None, "unknown_frames": {}, "unknown_observations": 0, "clocks": 0}
     whole = frames(data, reading)
     kind, payload = next(whole, (None, None))
-    if kind != DESCRIPTION or reading["damaged"]:
-        raise ValueError("its description (offset 12) is damaged or missing")
-    description = proto.Description.FromString(payload)
+    if kind == CLOCK and reading["damaged"]:
+        description = proto.Description(clock=proto.Clock.FromString(payload))
+    elif kind == DESCRIPTION:
+        description = proto.Description.FromString(payload)
+    else:
+        raise ValueError("its description and the clock behind it (from offset 12 on) are damaged or missing")
     yield {"description": MessageToDict(description, preserving_proto_field_name=True)}
     capture = Capture(proto, description, reading)
     for kind, payload in whole:
@@ -182,7 +182,7 @@ def read(data, proto):
             reading["clocks"] += 1
         elif kind == LEDGER:
             yield {"ledger": json.loads(payload)}
-        elif kind != END:
+        else:
             reading["unknown_frames"][kind] = reading["unknown_frames"].get(kind, 0) + 1
     yield from ({"exchange": capture.finished(exchange)} for exchange in capture.open.values())
     yield {"reading": reading}

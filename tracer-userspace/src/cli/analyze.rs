@@ -18,9 +18,6 @@ use crate::tcap::{Problem, Reader, Told};
 /// The exit code for a file that is damaged, or no capture.
 const BAD_INPUT: u8 = 2;
 
-/// More damages are only counted.
-const MAX_TOLD: usize = 10;
-
 /// What is taken from the recorder's ledger. All of it may be missing: another version wrote it.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -103,6 +100,9 @@ pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
     }
     Ok(if reader.damages.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(BAD_INPUT) })
 }
+
+/// More damages are only counted.
+const MAX_TOLD: usize = 10;
 
 /// Writing the traces must not be what destroys the capture, whatever both are called.
 fn are_one_file(capture: &Path, traces: &Path) -> bool {

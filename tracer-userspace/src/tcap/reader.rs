@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use super::MAJOR;
 use super::decode::Decoder;
-use super::frame::{self, HEAD, Head, MAGIC, PREAMBLE, kind};
+use super::frame::{self, HEAD, Head, MAGIC, PREAMBLE, SYNC, kind};
 use super::wire;
 use super::writer::Description;
 use crate::analysis::Observation;
@@ -52,7 +52,7 @@ pub enum Problem {
     },
     /// Without it no time of day is known.
     #[error(
-        "its description (offset {PREAMBLE}) is damaged or missing, so nothing in it can be placed in time; copy the file again \
+        "its description and the clock behind it (from offset {PREAMBLE} on) are damaged or missing, so nothing in it can be placed in time; copy the file again \
          if the original is whole, else record again"
     )]
     NoDescription,
@@ -177,11 +177,16 @@ impl<R: Read> Reader<R> {
             unknown_observations: 0,
             ended: false,
         };
-        let Some((kind::DESCRIPTION, payload)) = reader.frame()? else { return Err(Problem::NoDescription) };
-        let read = wire::Description::decode(&*payload).map_err(|_| Problem::NoDescription)?;
-        if !reader.damages.is_empty() {
-            return Err(Problem::NoDescription);
-        }
+        let first = reader.frame()?;
+        let read = match (first, reader.damages.is_empty()) {
+            (Some((kind::DESCRIPTION, payload)), true) => wire::Description::decode(&*payload).ok(),
+            // What is lost with the description is little, as long as the clock behind it is there.
+            (Some((kind::CLOCK, payload)), false) => wire::Clock::decode(&*payload)
+                .ok()
+                .map(|clock| wire::Description { clock, ..wire::Description::default() }),
+            _ => None,
+        };
+        let read = read.ok_or(Problem::NoDescription)?;
         reader.description = Description {
             clock: anchor(read.clock),
             kernel: read.kernel,
@@ -253,11 +258,11 @@ impl<R: Read> Reader<R> {
                 return Ok(None);
             };
             let Some(head) = Head::parse(head) else {
-                // Not a frame's beginning: the next byte may be.
-                let (_, rest) = bytes.split_at(1);
-                let rest = rest.to_vec();
-                self.give_back(&rest);
-                skipped += 1;
+                // Not a frame's beginning: the next byte that looks like one may be.
+                let found = bytes.iter().skip(1).position(|byte| *byte == SYNC[0]);
+                let passed = found.map_or(bytes.len(), |at| at + 1);
+                self.give_back(bytes.get(passed..).unwrap_or_default());
+                skipped += passed as u64;
                 continue;
             };
             let payload = self.read(head.stored as usize)?;
