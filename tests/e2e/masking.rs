@@ -9,10 +9,10 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use tracer_tests::capture_file;
 use tracer_tests::process::{Process, Spec};
 use tracer_tests::scratch::Scratch;
 use tracer_tests::suite::{self, Need, test};
+use tracer_tests::tcap;
 use tracer_tests::tracer::{self, Tracer};
 
 const NEEDS: &[Need] = &[Need::Tracer, Need::Command("python3")];
@@ -219,8 +219,11 @@ fn plant(scratch: &Scratch) -> Result<(Planted, impl FnOnce() -> Result<()>)> {
     Ok((Planted { secrets, shown, _server: server }, act))
 }
 
-/// Everything that was written and said, with its name.
-fn outputs(args: &[&str]) -> Result<(Planted, Vec<(&'static str, Vec<u8>)>)> {
+/// What was written and said, with its name.
+type Outputs = Vec<(&'static str, Vec<u8>)>;
+
+/// Everything that was written and said.
+fn outputs(args: &[&str]) -> Result<(Planted, Outputs)> {
     let scratch = Scratch::new()?;
     let (planted, act) = plant(&scratch)?;
     let capture = scratch.join("planted.tcap");
@@ -235,7 +238,7 @@ fn outputs(args: &[&str]) -> Result<(Planted, Vec<(&'static str, Vec<u8>)>)> {
     let text = |path: &Path| path.to_string_lossy().into_owned();
     let (_, _, analysed) = tracer::run(&[], &["analyze", &text(&capture), "-o", &text(&offline)])?;
     let (_, shown, _) = tracer::run(&[], &["show", &text(&offline), "--slowest", "1000", "--width", "400"])?;
-    let unpacked = capture_file::frames(&capture)?.into_iter().flat_map(|(_, payload)| payload).collect();
+    let unpacked = tcap::unpacked(&std::fs::read(&capture)?)?;
     let named = recording.trace.servers("/named");
     ensure!(!named.is_empty(), "the service with secrets in its command line was not seen");
     Ok((

@@ -12,7 +12,6 @@
 pub mod access_log;
 pub mod bpf;
 pub mod btf;
-pub mod capture_file;
 pub mod client;
 pub mod compare;
 pub mod load;
@@ -26,5 +25,6 @@ pub mod seccomp;
 pub mod services;
 pub mod span;
 pub mod suite;
+pub mod tcap;
 pub mod tracer;
 pub mod truth;

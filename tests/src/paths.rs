@@ -2,6 +2,7 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 
@@ -55,6 +56,11 @@ pub fn services_dir() -> PathBuf {
     }
 }
 
+/// Programs that read what the tracer writes: `tests/readers`.
+pub fn readers_dir() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("readers")
+}
+
 /// Finds a command as a root shell would: in `PATH`, and where Debian keeps servers.
 pub fn find_command(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
@@ -66,6 +72,15 @@ pub fn find_command(name: &str) -> Option<PathBuf> {
         .chain(env::split_paths(&path))
         .map(|dir| dir.join(name))
         .find(|file| file.is_file())
+}
+
+/// Whether Debian's own Python can import a module.
+pub fn has_python_module(module: &str) -> bool {
+    find_command("python3").is_some_and(|python| {
+        let mut python = Command::new(python);
+        python.args(["-c", &format!("import {module}")]).stdout(Stdio::null()).stderr(Stdio::null());
+        python.status().is_ok_and(|status| status.success())
+    })
 }
 
 /// The newest match of `DIRECTORY/*SUFFIX`, by name; Debian puts versions into the names of files and directories.

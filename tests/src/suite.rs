@@ -23,6 +23,8 @@ pub enum Need {
     File(&'static str, &'static str, &'static str),
     /// The Go toolchain.
     Go,
+    /// A module that Debian's own Python can import.
+    PythonModule(&'static str),
 }
 
 impl Need {
@@ -34,7 +36,10 @@ impl Need {
             }
             Need::Tracer => paths::tracer_binary().map(|_| ()),
             Need::Go => paths::go_binary().map(|_| ()),
-            Need::Command(_) | Need::File(..) => Ok(()),
+            Need::PythonModule(module) if !paths::has_python_module(module) => {
+                bail!("python3 has no module {module}")
+            }
+            Need::Command(_) | Need::File(..) | Need::PythonModule(_) => Ok(()),
         }
     }
 }

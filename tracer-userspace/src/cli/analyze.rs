@@ -1,6 +1,8 @@
 //! `tracer analyze`.
 
-use std::fs::File;
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
@@ -11,7 +13,7 @@ use crate::analysis::Analysis;
 use crate::recording::spans::SpanFile;
 use crate::report::account::{Account, Spans};
 use crate::report::summary::Summary;
-use crate::tcap::{Reader, Told};
+use crate::tcap::{Problem, Reader, Told};
 
 /// The exit code for a file that is damaged, or no capture.
 const BAD_INPUT: u8 = 2;
@@ -19,15 +21,16 @@ const BAD_INPUT: u8 = 2;
 /// Turns a capture into traces.
 pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
     let name = args.file.display();
-    let file = File::open(&args.file)
-        .with_context(|| format!("cannot open {name}; `tracer record -o FILE.tcap` writes such a file"))?;
-    let mut reader = match Reader::open(file) {
+    let mut reader = match File::open(&args.file).map_err(Problem::from).and_then(Reader::open) {
         Ok(reader) => reader,
         Err(problem) => {
             eprintln!("tracer: {name}: {problem}");
             return Ok(ExitCode::from(BAD_INPUT));
         }
     };
+    if are_one_file(&args.file, &args.output) {
+        bail!("{name} would be overwritten by its own traces; choose another file for them (-o)");
+    }
     let mut spans = SpanFile::new(create(&args.output)?, u64::MAX)
         .with_context(|| format!("cannot use {} for the traces", args.output.display()))?;
     let mut analysis = Analysis::new(reader.description().clock);
@@ -55,12 +58,15 @@ pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
     for missing in &reader.description().missing {
         eprintln!("the kernel that this was recorded on did not show {missing}");
     }
-    for (count, what) in [
-        (reader.unknown_frames, "frames of kinds that this version does not know were passed over"),
-        (reader.unknown_observations, "observations that this version does not understand were passed over"),
-    ] {
+    for (count, what) in
+        [(reader.unknown_frames, "frames of kinds"), (reader.unknown_observations, "observations of kinds")]
+    {
         if count > 0 {
-            eprintln!("{count} {what}");
+            eprintln!(
+                "tracer: {name}: passed over {count} {what} that this tracer ({}) does not know; the tracer that recorded it, or a \
+                 newer one, reads them",
+                env!("CARGO_PKG_VERSION")
+            );
         }
     }
     if let Some(error) = spans.failed {
@@ -72,8 +78,44 @@ pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
         args.output.display(),
         args.output.display()
     );
-    for damage in &reader.damages {
+    for damage in reader.damages.iter().take(MAX_TOLD) {
         eprintln!("tracer: {name}: {damage}");
     }
+    if let Some(more @ [first, ..]) = reader.damages.get(MAX_TOLD..) {
+        eprintln!(
+            "tracer: {name}: {} more places, from offset {} on, are damaged or missing",
+            more.len(),
+            first.offset()
+        );
+    }
     Ok(if reader.damages.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(BAD_INPUT) })
+}
+
+/// More damages are only counted.
+const MAX_TOLD: usize = 10;
+
+/// Writing the traces must not be what destroys the capture, whatever both are called.
+fn are_one_file(capture: &Path, traces: &Path) -> bool {
+    let identity = |path| fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
+    identity(capture).is_some_and(|capture| identity(traces) == Some(capture))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_capture_is_recognised_by_its_other_names() {
+        let directory = std::env::temp_dir().join(format!("tracer-analyze-{}", std::process::id()));
+        fs::create_dir_all(&directory).unwrap();
+        let (capture, link, other) =
+            (directory.join("a.tcap"), directory.join("b.json"), directory.join("c.json"));
+        fs::write(&capture, "x").unwrap();
+        fs::hard_link(&capture, &link).unwrap();
+        assert!(are_one_file(&capture, &link));
+        assert!(!are_one_file(&capture, &other));
+        fs::write(&other, "x").unwrap();
+        assert!(!are_one_file(&capture, &other));
+        fs::remove_dir_all(&directory).unwrap();
+    }
 }

@@ -50,7 +50,7 @@ impl Decoder {
                 end: self.time(end.end),
                 request_bytes: end.request_bytes,
                 response_bytes: end.response_bytes,
-                outcome: outcome_of(end.outcome())?,
+                outcome: outcome_of(wire::Outcome::try_from(end.outcome).ok()?),
             }),
             Kind::Close(close) => {
                 Observation::Close { conn: self.conn(close.conn)?, at: self.time(close.at) }
@@ -197,8 +197,8 @@ fn runtime_of(name: &str) -> ContainerRuntime {
     all.into_iter().find(|runtime| runtime_name(*runtime) == name).unwrap_or(Other)
 }
 
-fn outcome_of(outcome: wire::Outcome) -> Option<Outcome> {
-    Some(match outcome {
+fn outcome_of(outcome: wire::Outcome) -> Outcome {
+    match outcome {
         wire::Outcome::Complete => Outcome::Complete,
         wire::Outcome::EndUnframed => Outcome::EndUnframed,
         wire::Outcome::Aborted => Outcome::Aborted,
@@ -207,5 +207,5 @@ fn outcome_of(outcome: wire::Outcome) -> Option<Outcome> {
         wire::Outcome::Streaming => Outcome::Streaming,
         wire::Outcome::ResponseUnseen => Outcome::ResponseUnseen,
         wire::Outcome::Upgraded => Outcome::Upgraded,
-    })
+    }
 }

@@ -14,6 +14,8 @@ mod wire;
 mod writer;
 
 #[cfg(test)]
+mod schema_tests;
+#[cfg(test)]
 mod tests;
 
 pub use reader::{Damage, Problem, Reader, Told};

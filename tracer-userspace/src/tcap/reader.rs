@@ -9,7 +9,7 @@ use thiserror::Error;
 
 use super::MAJOR;
 use super::decode::Decoder;
-use super::frame::{self, HEAD, Head, MAGIC, PREAMBLE, kind};
+use super::frame::{self, HEAD, Head, MAGIC, PREAMBLE, SYNC, kind};
 use super::wire;
 use super::writer::Description;
 use crate::analysis::Observation;
@@ -23,13 +23,26 @@ pub enum Problem {
     Empty,
     /// Something else.
     #[error(
-        "it is no capture: it does not begin with the bytes of one (offset 0); `tracer record -o FILE.tcap` writes one"
+        "it is no capture: it does not begin with the bytes of one (offset 0); `tracer record -o FILE.tcap` writes one, and \
+         traces (.json) are shown by `tracer show`"
     )]
     NoCapture,
+    /// No such version was ever written.
+    #[error(
+        "its version {major}.{minor} (offset 8) is none that a tracer ever recorded: its beginning is damaged; copy the file \
+         again if the original is whole"
+    )]
+    NoVersion {
+        /// Of the file.
+        major: u16,
+        /// Of the file.
+        minor: u16,
+    },
     /// Newer than this program.
     #[error(
-        "it has version {major}.{minor} of the format (offset 8), and this tracer reads up to version {MAJOR}: use tracer of \
-         the version that recorded it, or a newer one"
+        "it has version {major}.{minor} of the format (offset 8), and this tracer ({}) reads up to version {MAJOR}: use the \
+         tracer that recorded it, or a newer one",
+        env!("CARGO_PKG_VERSION")
     )]
     Newer {
         /// Of the file.
@@ -39,7 +52,8 @@ pub enum Problem {
     },
     /// Without it no time of day is known.
     #[error(
-        "its description (offset {PREAMBLE}) is damaged or missing, so nothing in it can be placed in time; record again"
+        "its description and the clock behind it (from offset {PREAMBLE} on) are damaged or missing, so nothing in it can be placed in time; copy the file again \
+         if the original is whole, else record again"
     )]
     NoDescription,
     /// The system.
@@ -64,6 +78,15 @@ pub enum Damage {
     },
 }
 
+impl Damage {
+    /// Where it is.
+    pub fn offset(&self) -> u64 {
+        match self {
+            Damage::Corrupt { offset, .. } | Damage::CutOff { offset } => *offset,
+        }
+    }
+}
+
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -75,7 +98,7 @@ impl fmt::Display for Damage {
             Damage::CutOff { offset } => write!(
                 f,
                 "its tail is missing: it ends at offset {offset} without the end of the capture (the recorder was killed, or the \
-                 file was not copied whole); what is there was analysed"
+                 file was not copied whole); what is there was analysed; copy the file again if the original is longer"
             ),
         }
     }
@@ -132,6 +155,9 @@ impl<R: Read> Reader<R> {
             return Err(Problem::NoCapture);
         }
         let (major, minor) = (u16::from_le_bytes([a, b]), u16::from_le_bytes([c, d]));
+        if major == 0 {
+            return Err(Problem::NoVersion { major, minor });
+        }
         if major > MAJOR {
             return Err(Problem::Newer { major, minor });
         }
@@ -151,11 +177,16 @@ impl<R: Read> Reader<R> {
             unknown_observations: 0,
             ended: false,
         };
-        let Some((kind::DESCRIPTION, payload)) = reader.frame()? else { return Err(Problem::NoDescription) };
-        let read = wire::Description::decode(&*payload).map_err(|_| Problem::NoDescription)?;
-        if !reader.damages.is_empty() {
-            return Err(Problem::NoDescription);
-        }
+        let first = reader.frame()?;
+        let read = match (first, reader.damages.is_empty()) {
+            (Some((kind::DESCRIPTION, payload)), true) => wire::Description::decode(&*payload).ok(),
+            // What is lost with the description is little, as long as the clock behind it is there.
+            (Some((kind::CLOCK, payload)), false) => wire::Clock::decode(&*payload)
+                .ok()
+                .map(|clock| wire::Description { clock, ..wire::Description::default() }),
+            _ => None,
+        };
+        let read = read.ok_or(Problem::NoDescription)?;
         reader.description = Description {
             clock: anchor(read.clock),
             kernel: read.kernel,
@@ -227,11 +258,11 @@ impl<R: Read> Reader<R> {
                 return Ok(None);
             };
             let Some(head) = Head::parse(head) else {
-                // Not a frame's beginning: the next byte may be.
-                let (_, rest) = bytes.split_at(1);
-                let rest = rest.to_vec();
-                self.give_back(&rest);
-                skipped += 1;
+                // Not a frame's beginning: the next byte that looks like one may be.
+                let found = bytes.iter().skip(1).position(|byte| *byte == SYNC[0]);
+                let passed = found.map_or(bytes.len(), |at| at + 1);
+                self.give_back(bytes.get(passed..).unwrap_or_default());
+                skipped += passed as u64;
                 continue;
             };
             let payload = self.read(head.stored as usize)?;

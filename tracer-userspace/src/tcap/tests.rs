@@ -12,7 +12,7 @@ use crate::event::{Endpoints, Open, ProcessChange, Role, Stamp};
 use crate::exchange::{ExchangeId, Outcome, RequestHead, ResponseHead, Side, Step, TraceParent};
 use crate::export::json::ToJson;
 use crate::process::Window;
-use crate::service::{Container, ContainerRuntime, EnvFacts, ProcessFacts, Runtime};
+use crate::service::{Container, ContainerRuntime, EnvFacts, Missing, Part, ProcessFacts, Reason, Runtime};
 use crate::time::{ClockAnchor, Nanos};
 
 const MS: u64 = 1_000_000;
@@ -255,15 +255,15 @@ fn any_flipped_byte_costs_one_frame_and_is_told_with_its_place() {
     for at in 0..bytes.len() {
         let mut broken = bytes.clone();
         broken[at] ^= 0x41;
+        // The minor version may be any.
         let mut reader = match Reader::open(&*broken) {
             Ok(reader) => reader,
             Err(_) => {
-                assert!(at < description_end, "{at}");
+                assert!(at < 10, "{at}");
                 continue;
             }
         };
-        // The minor version may be any.
-        assert!(at >= description_end || (10..12).contains(&at), "{at}");
+        assert_eq!(reader.description().clock, description().clock);
         let (mut seen, mut holes) = (0, 0);
         while let Some(told) = reader.read_next().unwrap() {
             match told {
@@ -275,14 +275,16 @@ fn any_flipped_byte_costs_one_frame_and_is_told_with_its_place() {
                 _ => {}
             }
         }
-        if at < description_end {
+        if at < PREAMBLE {
+            assert_eq!((seen, reader.damages.len()), (all.len(), 0), "{at}");
             continue;
         }
         assert!(seen + 10 >= all.len(), "{at}: {seen} of {}", all.len());
         match reader.damages.as_slice() {
             [Damage::Corrupt { offset, bytes }] => {
                 assert!((*offset..offset + bytes).contains(&(at as u64)), "{at}: {:?}", reader.damages);
-                assert_eq!(holes, 1, "{at}");
+                // Before the first observation nothing is interrupted.
+                assert_eq!(holes, usize::from(at >= description_end), "{at}");
             }
             // In the last frame there is nothing behind it that could be found again.
             [.., Damage::CutOff { .. }] => assert!(at + HEAD >= bytes.len(), "{at}"),
@@ -318,12 +320,27 @@ fn what_is_no_capture_is_told_in_one_sentence() {
         bytes[8] = 2;
         bytes
     };
+    let both_damaged = {
+        let mut bytes = all.clone();
+        let head = frame::Head::parse(bytes[PREAMBLE..].first_chunk().unwrap()).unwrap();
+        let clock = PREAMBLE + HEAD + head.stored as usize;
+        bytes[PREAMBLE + HEAD] ^= 1;
+        bytes[clock + HEAD] ^= 1;
+        bytes
+    };
+    let never_written = {
+        let mut bytes = all.clone();
+        bytes[8] = 0;
+        bytes
+    };
     for (bytes, word) in [
         (b"".as_slice(), "empty"),
         (b"\x89tca", "no capture"),
         (b"[{\"traceId\": 1}]", "no capture"),
         (b"\x89tcap\r\n\x1a", "no capture"),
         (&newer, "version 2.0"),
+        (&never_written, "version 0.0"),
+        (&both_damaged, "description"),
         (&all[..PREAMBLE + 3], "description"),
         (&all[..PREAMBLE], "description"),
     ] {
@@ -351,4 +368,66 @@ fn frames_of_later_versions_are_passed_over() {
         seen += usize::from(matches!(told, Told::Observation(_)));
     }
     assert_eq!((seen, reader.unknown_frames, reader.damages), (5, 2, vec![]));
+}
+
+/// A file in which every field of the format is set somewhere.
+pub(super) fn file_with_everything() -> Vec<u8> {
+    let mut all = observations(10);
+    let Some(Observation::Process(seen)) = all.first_mut() else { unreachable!() };
+    // The end of a window is the base of its batch.
+    seen.window.end = Nanos(BEGAN - 1);
+    seen.facts.kernel_thread = true;
+    seen.facts.exe_deleted = true;
+    seen.facts.in_pod = true;
+    seen.facts.pod_name = Some("web-0".to_owned());
+    seen.facts.env.otel_service_name = Some("shop".to_owned());
+    seen.facts.env.otel_resource_service_name = Some("shop".to_owned());
+    seen.facts.env.kubernetes = true;
+    seen.facts.missing = vec![Missing { part: Part::Environ, reason: Reason::Denied }];
+    let conn = ConnId { sk: 5, born: BEGAN };
+    all.push(Observation::Open(Box::new(Open {
+        conn,
+        stamp: stamp(BEGAN, 10),
+        endpoints: Endpoints::Unix { peer: 6 },
+        netns: 1,
+        inode: 5,
+        role: Role::Unseen,
+        birth: None,
+        peek: [0; _],
+        peek_len: 0,
+    })));
+    for observation in &mut all {
+        let Observation::Step(step) = observation else { continue };
+        let (Step::Request { id, .. } | Step::Response { id, .. } | Step::End { id, .. }) = &mut *step;
+        // A second method, and a second exchange.
+        id.number = 1;
+        match step {
+            Step::Request { side, head, .. } => {
+                head.method = Arc::from(if *side == Side::Client { "GET" } else { "POST" });
+                head.truncated = true;
+            }
+            Step::Response { head, .. } => head.truncated = true,
+            Step::End { outcome, .. } => *outcome = Outcome::Streaming,
+        }
+    }
+    file(&all, 20)
+}
+
+#[test]
+fn an_outcome_of_a_later_version_is_not_read_as_complete() {
+    let end = wire::End { outcome: 99, ..wire::End::default() };
+    let batch = wire::Batch {
+        conns: vec![wire::Conn::default()],
+        items: vec![wire::Item { kind: Some(wire::Kind::End(end)) }],
+        ..wire::Batch::default()
+    };
+    let mut bytes = file(&[], 1);
+    let end = bytes.split_off(bytes.len() - HEAD);
+    frame::pack(frame::kind::BATCH, &prost::Message::encode_to_vec(&batch), &mut bytes);
+    bytes.extend(end);
+    let mut reader = Reader::open(&*bytes).unwrap();
+    while let Some(told) = reader.read_next().unwrap() {
+        assert!(!matches!(told, Told::Observation(_)), "{told:?}");
+    }
+    assert_eq!(reader.unknown_observations, 1);
 }

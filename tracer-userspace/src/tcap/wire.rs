@@ -1,8 +1,9 @@
 //! The messages in the frames, in Protocol Buffers' encoding: fields that a reader does not know are passed over.
 //!
-//! `docs/capture.proto` says the same for other languages; a test holds the two together. Times (`sint64`) count
-//! nanoseconds from the batch's `base`, connections and texts are numbers in the batch's own lists: each batch can be read
-//! by itself.
+//! `docs/capture.proto` says the same for other languages, and there it is said in full what the fields mean;
+//! `schema_tests` hold the two together. Times (`sint64`) count nanoseconds from the batch's `base`, connections and texts
+//! are numbers in the batch's own lists: each batch can be read by itself. `required` says only that a message is
+//! always written; one that is missing is read as if it were empty.
 
 use prost::{Enumeration, Message, Oneof};
 

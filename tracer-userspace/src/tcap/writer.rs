@@ -59,15 +59,18 @@ impl<W: Write> Writer<W> {
         preamble.extend_from_slice(&MAJOR.to_le_bytes());
         preamble.extend_from_slice(&MINOR.to_le_bytes());
         writer.frame = preamble;
+        let began = description.clock;
         let description = wire::Description {
             writer: format!("tracer {}", env!("CARGO_PKG_VERSION")),
-            clock: clock(description.clock),
+            clock: clock(began),
             kernel: description.kernel.clone(),
             architecture: std::env::consts::ARCH.to_owned(),
             provider: description.provider.clone(),
             missing: description.missing.clone(),
         };
         writer.put(kind::DESCRIPTION, &description.encode_to_vec())?;
+        // Once more by itself: without it nothing is placed in time, and a damaged byte must not cost the whole file.
+        writer.clock(began)?;
         Ok(writer)
     }
 

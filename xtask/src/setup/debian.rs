@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use tracer_tests::paths;
@@ -72,11 +72,7 @@ fn present(sign: Sign) -> bool {
     match sign {
         Sign::Command(name) => paths::find_command(name).is_some(),
         Sign::File(directory, prefix, suffix) => paths::newest(directory, prefix, suffix).is_some(),
-        Sign::PythonModule(module) => paths::find_command("python3").is_some_and(|python| {
-            let mut python = Command::new(python);
-            python.args(["-c", &format!("import {module}")]).stdout(Stdio::null()).stderr(Stdio::null());
-            python.status().is_ok_and(|status| status.success())
-        }),
+        Sign::PythonModule(module) => paths::has_python_module(module),
     }
 }
 

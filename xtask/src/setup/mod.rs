@@ -14,7 +14,13 @@ use crate::run;
 
 /// Everything: for `test`, and for `setup` by itself.
 pub fn everything() -> Result<()> {
-    debian::install(&[needs::SERVERS, needs::DATABASE, needs::TOOLS, needs::PYTHON_ENVIRONMENT])?;
+    debian::install(&[
+        needs::SERVERS,
+        needs::DATABASE,
+        needs::TOOLS,
+        needs::PYTHON_ENVIRONMENT,
+        needs::READERS,
+    ])?;
     if pypi::install(needs::PYPI)? {
         run::say("compiling Go's standard library once, for the service of the tests");
         golang::warm_up()?;

@@ -60,6 +60,14 @@ pub const TOOLS: &[Need] = &[
 pub const PYTHON_ENVIRONMENT: &[Need] =
     &[command("python3", "python3"), Need { sign: Sign::PythonModule("ensurepip"), package: "python3-venv" }];
 
+/// What the reader of captures in Python needs (`tests/readers`).
+pub const READERS: &[Need] = &[
+    command("python3", "python3"),
+    command("protoc", "protobuf-compiler"),
+    Need { sign: Sign::PythonModule("google.protobuf"), package: "python3-protobuf" },
+    Need { sign: Sign::PythonModule("lz4.block"), package: "python3-lz4" },
+];
+
 /// Something needed from PyPI, installed below cargo's target directory.
 #[derive(Clone, Copy, Debug)]
 pub struct PyPi {
