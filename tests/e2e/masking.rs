@@ -23,6 +23,10 @@ fn main() -> ExitCode {
         vec![
             test("nothing_planted_is_found", nothing_planted_is_found),
             test("unmask_is_loud", unmask_is_loud),
+            test("raw_is_loud", raw_is_loud),
+            test("raw_needs_a_capture", || {
+                tracer::refuses(&[], &["record", "-d", "1s", "--raw", "-o", "/dev/null"], &["--raw", ".tcap"])
+            }),
         ],
     )
 }
@@ -271,6 +275,28 @@ fn nothing_planted_is_found() -> Result<String> {
     ensure!(masked >= 4, "only {masked} outputs have a masked value: where are the others' targets?");
     let bytes: usize = outputs.iter().map(|(_, bytes)| bytes.len()).sum();
     Ok(format!("{} secrets, {bytes} bytes searched", planted.secrets.len()))
+}
+
+/// With `--raw` the capture, and nothing else, has what headers and bodies hold.
+fn raw_is_loud() -> Result<String> {
+    let (planted, outputs) = outputs(&["--raw"])?;
+    let of = |wanted: &str| -> Result<&Vec<u8>> {
+        let found = outputs.iter().find(|(name, _)| *name == wanted);
+        Ok(&found.with_context(|| format!("no {wanted}"))?.1)
+    };
+    let capture = of("the capture, unpacked")?;
+    let there = planted.secrets.iter().filter(|secret| contains(capture, secret)).count();
+    // Not those of the command line and the environment, nor the one beyond what is captured of a head.
+    ensure!(there + 10 >= planted.secrets.len(), "only {there} of {} are there", planted.secrets.len());
+    for (name, bytes) in outputs.iter().filter(|(name, _)| !name.starts_with("the capture")) {
+        for secret in &planted.secrets {
+            ensure!(!contains(bytes, secret), "{secret} is in {name}");
+        }
+    }
+    let said = String::from_utf8_lossy(of("what record said")?).into_owned();
+    ensure!(said.matches("RAW BYTES ARE KEPT").count() == 2, "not at the beginning and at the end:\n{said}");
+    ensure!(contains(of("what analyze said")?, "--raw"), "analyze does not say so");
+    Ok(format!("{there} secrets in the capture only"))
 }
 
 /// Without masking the same secrets are there (so the search above can find them), and nobody can overlook why.

@@ -269,6 +269,21 @@ impl Probes {
         begun.elapsed()
     }
 
+    /// What of the kernel is used, a line each: programs and what they are hooked to, and where the offsets came from.
+    pub fn features(&self) -> Vec<String> {
+        let mut lines: Vec<String> = self
+            .programs
+            .iter()
+            .map(|(probe, hooks)| format!("program {} on {}", probe.program, hooks.join(", ")))
+            .collect();
+        let found = self.fields.iter().filter(|field| field.bytes.is_some());
+        let mut sources: Vec<String> = found.map(|field| format!("offsets: {}", field.source)).collect();
+        sources.sort();
+        sources.dedup();
+        lines.extend(sources);
+        lines
+    }
+
     /// The programs in place, for `tracer doctor`.
     pub fn programs(&self) -> Vec<ProgramFacts> {
         let facts = |(probe, hooks): &(&'static Probe, Vec<&'static str>)| {

@@ -48,9 +48,14 @@ pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
 
     let stats = analysis.stats();
     account.spans = Some(Spans::of(&stats, spans.unwritten));
-    if account.unmasked {
+    if reader.description().unmasked || account.unmasked {
         eprintln!(
-            "tracer: this capture was recorded with --unmask: it and its traces hold secrets as they were sent"
+            "tracer: {name} was recorded with --unmask: it and its traces hold secrets as they were sent"
+        );
+    }
+    if reader.description().raw {
+        eprintln!(
+            "tracer: {name} was recorded with --raw: it holds messages as they were sent, secrets included"
         );
     }
     let summary = Summary { account, services: Some(spans.tally), stats };

@@ -95,6 +95,9 @@ pub struct RecordArgs {
     /// Do NOT mask secrets: tokens, passwords and session ids in URLs and command lines are written as they are
     #[arg(long, help_heading = "Rarely needed")]
     pub unmask: bool,
+    /// Keep the raw bytes of messages too, as far as they are captured, in the capture (.tcap): secrets included
+    #[arg(long, help_heading = "Rarely needed")]
+    pub raw: bool,
     /// Write the counters of the run into this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub ledger: Option<PathBuf>,

@@ -35,6 +35,19 @@ use crate::tcap::{Description, Writer};
 const UNMASKED: &str = "MASKING IS OFF (--unmask): tokens, passwords and session ids in URLs and on command lines are written as they \
                         are; keep the files as secret as those";
 
+/// Likewise.
+const RAW: &str = "RAW BYTES ARE KEPT (--raw): the capture holds messages as they were sent, with every secret in them; keep it as \
+                   secret as those";
+
+/// Secrets in files are nothing to be overlooked.
+fn warn(args: &RecordArgs) {
+    for (asked, warning) in [(args.unmask, UNMASKED), (args.raw, RAW)] {
+        if asked {
+            eprintln!("tracer: {warning}");
+        }
+    }
+}
+
 /// Records until told to stop, and says what came of it.
 pub fn run(args: &RecordArgs) -> Result<ExitCode> {
     let host = HostFacts::read(&Roots::default());
@@ -56,12 +69,13 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode> {
     let outputs = Outputs::of(&args.output)?;
     let traces = outputs.traces.as_deref().map(create).transpose()?;
     let capture = outputs.capture.as_deref().map(create).transpose()?;
+    if args.raw && outputs.capture.is_none() {
+        bail!("--raw keeps bytes in a capture, and none is written: add -o FILE.tcap");
+    }
     let ledger_file = args.ledger.as_deref().map(create).transpose()?;
 
     let masking = if args.unmask { Masking::Off } else { Masking::On };
-    if masking == Masking::Off {
-        eprintln!("tracer: {UNMASKED}");
-    }
+    warn(args);
     let (people, seen) = People::read_all(proc, masking);
     let processes: Vec<&ProcessFacts> = seen.iter().map(|seen| &seen.facts).collect();
     let selection = Selection::new(spec, !args.command.is_empty(), &processes);
@@ -79,6 +93,9 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode> {
         kernel: host.release.as_ref().cloned().unwrap_or_default(),
         provider: provider.describe().to_owned(),
         missing: probes.missing.iter().map(|&what| what.to_owned()).collect(),
+        unmasked: args.unmask,
+        raw: args.raw,
+        features: probes.features(),
     };
     let max_bytes = u64::from(args.max_size) << 20;
     let spans = match traces {
@@ -89,7 +106,7 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode> {
         None => None,
     };
     let capture = capture.map(|file| Writer::new(file, &description)).transpose()?;
-    let sinks = Sinks::new(spans, capture, max_bytes);
+    let sinks = Sinks::new(spans, capture, args.raw, max_bytes);
     let memory = u64::from(args.max_memory) << 20;
     let ring = u64::from(options.ring_bytes);
     let bounds =
@@ -108,7 +125,7 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode> {
         eprintln!("seen through {}", provider.describe());
     }
     let ledger = drive(args.duration, recorder, waiting, begun)?;
-    report(&outputs, &ledger, ledger_file)
+    report(args, &outputs, &ledger, ledger_file)
 }
 
 fn target_spec(args: &RecordArgs) -> Result<TargetSpec> {
@@ -242,7 +259,12 @@ async fn ended(pid: Option<u32>) {
     }
 }
 
-fn report(outputs: &Outputs, ledger: &RunLedger, ledger_file: Option<File>) -> Result<ExitCode> {
+fn report(
+    args: &RecordArgs,
+    outputs: &Outputs,
+    ledger: &RunLedger,
+    ledger_file: Option<File>,
+) -> Result<ExitCode> {
     eprint!("{}", ledger.summary());
     match ledger.ended {
         Ended::TargetsGone => eprintln!("everything that was to be traced has ended"),
@@ -267,9 +289,7 @@ fn report(outputs: &Outputs, ledger: &RunLedger, ledger_file: Option<File>) -> R
         let path = path.display();
         eprintln!("{} spans in {path}; `tracer show {path}` shows the slowest traces", ledger.stats.spans);
     }
-    if ledger.masking == Masking::Off {
-        eprintln!("tracer: {UNMASKED}");
-    }
+    warn(args);
     if let Some(error) = &ledger.capture_error {
         bail!("{error}");
     }

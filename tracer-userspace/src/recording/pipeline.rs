@@ -78,7 +78,8 @@ impl Pipeline {
         named
     }
 
-    fn name(&self, conn: ConnId) -> ConnId {
+    /// What a connection is called outside of this run.
+    pub fn name(&self, conn: ConnId) -> ConnId {
         ConnId { sk: self.names.hash_one(conn.sk), born: conn.born }
     }
 

@@ -215,7 +215,8 @@ impl Recorder {
                     before.settle(open);
                 }
                 Event::Segment(segment) if selection.is_refused(segment.conn) => return,
-                Event::Segment(_) | Event::Missed { .. } => {}
+                Event::Segment(segment) => sinks.raw(|| pipeline.name(segment.conn), segment),
+                Event::Missed { .. } => {}
                 Event::Counts(counts) => {
                     if selection.is_refused(counts.conn) {
                         if counts.closed {

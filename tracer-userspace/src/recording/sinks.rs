@@ -2,8 +2,11 @@
 
 use std::fs::File;
 
+use tracer_common::abi::ConnId;
+
 use crate::analysis::{Analysis, Observation};
 use crate::capture::drain::kernel_now;
+use crate::event::Segment;
 use crate::recording::spans::SpanFile;
 use crate::tcap::{Failed, Writer};
 use crate::time::ClockAnchor;
@@ -17,14 +20,21 @@ pub struct Sinks {
     capture: Option<Writer<File>>,
     /// Why the capture file ends early.
     pub failed: Option<Failed>,
+    /// Raw payload goes into the capture.
+    raw: bool,
     /// A capture file that has this size is not to grow, bytes.
     max_bytes: u64,
 }
 
 impl Sinks {
     /// These.
-    pub fn new(spans: Option<(Analysis, SpanFile)>, capture: Option<Writer<File>>, max_bytes: u64) -> Self {
-        Self { spans, capture, failed: None, max_bytes }
+    pub fn new(
+        spans: Option<(Analysis, SpanFile)>,
+        capture: Option<Writer<File>>,
+        raw: bool,
+        max_bytes: u64,
+    ) -> Self {
+        Self { spans, capture, failed: None, raw, max_bytes }
     }
 
     /// Hands an observation on.
@@ -35,6 +45,16 @@ impl Sinks {
         }
         if let Some((analysis, file)) = &mut self.spans {
             analysis.observe(observation, &mut |span| file.span(&span));
+        }
+    }
+
+    /// Keeps what was captured of a call, as it is, if that was asked for; `conn` is the connection's name outside.
+    pub fn raw(&mut self, conn: impl FnOnce() -> ConnId, segment: &Segment<'_>) {
+        if self.raw
+            && let Some(capture) = &mut self.capture
+        {
+            let result = capture.raw(conn(), segment, kernel_now());
+            self.check(result);
         }
     }
 

@@ -31,6 +31,8 @@ pub mod kind {
     pub const LEDGER: u8 = 4;
     /// The capture's orderly end, empty: a file without it was cut off.
     pub const END: u8 = 5;
+    /// A `Raw`: payload, for people and other programs. The analysis does not need it.
+    pub const RAW: u8 = 6;
 }
 
 /// How a payload is packed.

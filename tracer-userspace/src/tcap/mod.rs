@@ -9,6 +9,7 @@
 mod decode;
 mod encode;
 mod frame;
+mod raw;
 mod reader;
 mod wire;
 mod writer;

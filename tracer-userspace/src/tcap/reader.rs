@@ -171,6 +171,9 @@ impl<R: Read> Reader<R> {
                 kernel: String::new(),
                 provider: String::new(),
                 missing: Vec::new(),
+                unmasked: false,
+                raw: false,
+                features: Vec::new(),
             },
             damages: Vec::new(),
             unknown_frames: 0,
@@ -192,6 +195,9 @@ impl<R: Read> Reader<R> {
             kernel: read.kernel,
             provider: read.provider,
             missing: read.missing,
+            unmasked: read.unmasked,
+            raw: read.raw,
+            features: read.features,
         };
         Ok(reader)
     }
@@ -224,6 +230,8 @@ impl<R: Read> Reader<R> {
                     Err(_) => self.unknown_frames += 1,
                 },
                 Some((kind::LEDGER, payload)) => self.ready.push_back(Told::Ledger(payload)),
+                // For people.
+                Some((kind::RAW, _)) => {}
                 Some(_) => self.unknown_frames += 1,
             }
         }

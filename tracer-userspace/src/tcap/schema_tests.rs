@@ -170,13 +170,14 @@ fn the_described_messages_are_ours() {
     same::<wire::Clock>(&pool, "Clock");
     // With all the others in it.
     same::<wire::Batch>(&pool, "Batch");
+    same::<wire::Raw>(&pool, "Raw");
 }
 
 #[test]
 fn nothing_is_described_that_no_file_has() {
     let pool = schema();
     let mut reached = BTreeSet::new();
-    let mut open = vec![message(&pool, "Description"), message(&pool, "Clock"), message(&pool, "Batch")];
+    let mut open: Vec<_> = ["Description", "Clock", "Batch", "Raw"].map(|name| message(&pool, name)).into();
     while let Some(next) = open.pop() {
         if reached.insert(next.name().to_owned()) {
             open.extend(next.fields().filter_map(|field| field.kind().as_message().cloned()));
@@ -220,6 +221,7 @@ fn what_is_written_is_as_described() {
             }
             kind::CLOCK => ("Clock", format!("{:?}", wire::Clock::decode(&*payload).unwrap())),
             kind::BATCH => ("Batch", format!("{:?}", wire::Batch::decode(&*payload).unwrap())),
+            kind::RAW => ("Raw", format!("{:?}", wire::Raw::decode(&*payload).unwrap())),
             _ => continue,
         };
         let theirs = DynamicMessage::decode(message(&pool, name), &*payload).unwrap();

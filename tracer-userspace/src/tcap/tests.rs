@@ -3,12 +3,12 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use tracer_common::abi::ConnId;
+use tracer_common::abi::{ConnId, Progress};
 
 use super::frame::{self, HEAD, PREAMBLE};
 use super::*;
 use crate::analysis::{Analysis, Observation, Seen};
-use crate::event::{Endpoints, Open, ProcessChange, Role, Stamp};
+use crate::event::{Direction, Endpoints, Open, ProcessChange, Role, Segment, Stamp};
 use crate::exchange::{ExchangeId, Outcome, RequestHead, ResponseHead, Side, Step, TraceParent};
 use crate::export::json::ToJson;
 use crate::process::Window;
@@ -24,6 +24,9 @@ fn description() -> Description {
         kernel: "6.1.0-test".to_owned(),
         provider: "tests".to_owned(),
         missing: vec!["nothing much".to_owned()],
+        unmasked: true,
+        raw: true,
+        features: vec!["a program".to_owned()],
     }
 }
 
@@ -144,6 +147,24 @@ fn observations(calls: u64) -> Vec<Observation> {
     all
 }
 
+/// Raw payload beside the observations, which must not matter to who reads those.
+fn raw(writer: &mut Writer<&mut Vec<u8>>, number: u64, now: Nanos) {
+    let progress = Progress { bytes: 5 + number, last: 0, tail: [0; 8] };
+    let segment = Segment {
+        conn: ConnId { sk: 99, born: 98 },
+        stamp: stamp(now.0, 10),
+        dir: if number.is_multiple_of(2) { Direction::Rx } else { Direction::Tx },
+        rx: progress,
+        tx: progress,
+        seq: 7,
+        len: 20,
+        data: b"payload",
+        starts: true,
+        lost_before: false,
+    };
+    writer.raw(ConnId { sk: 3 + number % 3, born: 4 }, &segment, now).unwrap();
+}
+
 /// A file; a batch each `every` observations, so that there are several.
 fn file(all: &[Observation], every: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -151,6 +172,7 @@ fn file(all: &[Observation], every: usize) -> Vec<u8> {
     for (index, observation) in all.iter().enumerate() {
         let now = Nanos(BEGAN + index as u64);
         writer.observe(observation, now).unwrap();
+        raw(&mut writer, index as u64, now);
         if index % every == every - 1 {
             writer.tick(Nanos(now.0 + 1000 * MS)).unwrap();
         }

@@ -28,6 +28,15 @@ pub struct Description {
     /// What this kernel did not show.
     #[prost(string, repeated, tag = "6")]
     pub missing: Vec<String>,
+    /// Secrets were not masked.
+    #[prost(bool, tag = "7")]
+    pub unmasked: bool,
+    /// Raw payload was kept.
+    #[prost(bool, tag = "8")]
+    pub raw: bool,
+    /// What of the kernel was used.
+    #[prost(string, repeated, tag = "9")]
+    pub features: Vec<String>,
 }
 
 /// One reading of both clocks.
@@ -403,4 +412,44 @@ pub struct Process {
     /// What could not be read, and why, in words.
     #[prost(string, repeated, tag = "26")]
     pub missing: Vec<String>,
+}
+
+/// Raw payload.
+#[derive(Clone, PartialEq, Message)]
+pub struct Raw {
+    /// CLOCK_MONOTONIC, ns: times are relative to it.
+    #[prost(fixed64, tag = "1")]
+    pub base: u64,
+    /// Connections.
+    #[prost(message, repeated, tag = "2")]
+    pub conns: Vec<Conn>,
+    /// What was captured of them.
+    #[prost(message, repeated, tag = "3")]
+    pub pieces: Vec<Piece>,
+}
+
+/// What was captured of one call.
+#[derive(Clone, PartialEq, Message)]
+pub struct Piece {
+    /// Connection.
+    #[prost(uint32, tag = "1")]
+    pub conn: u32,
+    /// Who moved it, and when.
+    #[prost(message, required, tag = "2")]
+    pub stamp: Stamp,
+    /// It was received (else: sent).
+    #[prost(bool, tag = "3")]
+    pub received: bool,
+    /// Bytes of that direction before it.
+    #[prost(uint64, tag = "4")]
+    pub position: u64,
+    /// TCP sequence number of the first byte.
+    #[prost(fixed32, tag = "5")]
+    pub seq: u32,
+    /// Bytes of the call.
+    #[prost(uint32, tag = "6")]
+    pub length: u32,
+    /// The first of them.
+    #[prost(bytes = "vec", tag = "7")]
+    pub data: Vec<u8>,
 }

@@ -4,11 +4,14 @@ use std::io::{self, Write};
 
 use prost::Message;
 use thiserror::Error;
+use tracer_common::abi::ConnId;
 
 use super::encode::Encoder;
 use super::frame::{self, MAGIC, kind};
+use super::raw::RawEncoder;
 use super::{MAJOR, MINOR, wire};
 use crate::analysis::Observation;
+use crate::event::Segment;
 use crate::time::{ClockAnchor, Nanos};
 
 /// A batch is written when it has about so many bytes, unpacked.
@@ -27,6 +30,12 @@ pub struct Description {
     pub provider: String,
     /// What the kernel did not show.
     pub missing: Vec<String>,
+    /// Secrets are not masked.
+    pub unmasked: bool,
+    /// Raw payload is kept.
+    pub raw: bool,
+    /// What of the kernel is used: programs and where they are hooked in, where the offsets come from.
+    pub features: Vec<String>,
 }
 
 /// Writing failed.
@@ -43,6 +52,7 @@ pub struct Failed {
 pub struct Writer<W> {
     file: W,
     encoder: Encoder,
+    raw: RawEncoder,
     /// When the batch's first observation was added.
     since: Nanos,
     frame: Vec<u8>,
@@ -53,8 +63,14 @@ pub struct Writer<W> {
 impl<W: Write> Writer<W> {
     /// Begins a file that is empty.
     pub fn new(file: W, description: &Description) -> Result<Self, Failed> {
-        let mut writer =
-            Self { file, encoder: Encoder::default(), since: Nanos(0), frame: Vec::new(), written: 0 };
+        let mut writer = Self {
+            file,
+            encoder: Encoder::default(),
+            raw: RawEncoder::default(),
+            since: Nanos(0),
+            frame: Vec::new(),
+            written: 0,
+        };
         let mut preamble = MAGIC.to_vec();
         preamble.extend_from_slice(&MAJOR.to_le_bytes());
         preamble.extend_from_slice(&MINOR.to_le_bytes());
@@ -67,6 +83,9 @@ impl<W: Write> Writer<W> {
             architecture: std::env::consts::ARCH.to_owned(),
             provider: description.provider.clone(),
             missing: description.missing.clone(),
+            unmasked: description.unmasked,
+            raw: description.raw,
+            features: description.features.clone(),
         };
         writer.put(kind::DESCRIPTION, &description.encode_to_vec())?;
         // Once more by itself: without it nothing is placed in time, and a damaged byte must not cost the whole file.
@@ -76,16 +95,21 @@ impl<W: Write> Writer<W> {
 
     /// Adds an observation, made at `now` (CLOCK_MONOTONIC).
     pub fn observe(&mut self, observation: &Observation, now: Nanos) -> Result<(), Failed> {
-        if self.encoder.is_empty() {
-            self.since = now;
-        }
+        self.begin(now);
         self.encoder.add(observation, now);
         if self.encoder.weight() >= BATCH_BYTES { self.flush() } else { Ok(()) }
     }
 
+    /// Keeps what was captured of a call, as it is; `conn` is the name that the connection has in the capture.
+    pub fn raw(&mut self, conn: ConnId, segment: &Segment<'_>, now: Nanos) -> Result<(), Failed> {
+        self.begin(now);
+        self.raw.add(conn, segment, now);
+        if self.raw.weight() >= BATCH_BYTES { self.flush_raw() } else { Ok(()) }
+    }
+
     /// Writes what has waited long enough.
     pub fn tick(&mut self, now: Nanos) -> Result<(), Failed> {
-        if !self.encoder.is_empty() && now.since(self.since) >= BATCH_NANOS { self.flush() } else { Ok(()) }
+        if !self.is_empty() && now.since(self.since) >= BATCH_NANOS { self.flush() } else { Ok(()) }
     }
 
     /// Notes another reading of both clocks.
@@ -106,7 +130,26 @@ impl<W: Write> Writer<W> {
         self.written
     }
 
+    fn is_empty(&self) -> bool {
+        self.encoder.is_empty() && self.raw.weight() == 0
+    }
+
+    /// What is added now may be the first that waits.
+    fn begin(&mut self, now: Nanos) {
+        if self.is_empty() {
+            self.since = now;
+        }
+    }
+
+    fn flush_raw(&mut self) -> Result<(), Failed> {
+        match self.raw.take() {
+            Some(raw) => self.put(kind::RAW, &raw.encode_to_vec()),
+            None => Ok(()),
+        }
+    }
+
     fn flush(&mut self) -> Result<(), Failed> {
+        self.flush_raw()?;
         if self.encoder.is_empty() {
             return Ok(());
         }
