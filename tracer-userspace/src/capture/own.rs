@@ -13,15 +13,20 @@ pub fn cpu() -> Duration {
     time(usage.ru_utime) + time(usage.ru_stime)
 }
 
-/// The most memory that was resident at one time, bytes (getrusage(2) says KiB).
+/// The most memory that was resident at one time, bytes; 0 where /proc does not tell. (getrusage(2) will not do: its
+/// maximum is inherited from the program that was there before exec.)
 pub fn peak_rss() -> u64 {
-    u64::try_from(usage().ru_maxrss).unwrap_or(0).saturating_mul(1024)
+    status("VmHWM:").unwrap_or(0)
 }
 
 /// The memory that is resident, bytes; `None` where /proc does not tell.
 pub fn rss() -> Option<u64> {
+    status("VmRSS:")
+}
+
+fn status(name: &str) -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kib.saturating_mul(1024))
 }
