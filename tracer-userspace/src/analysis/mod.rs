@@ -96,6 +96,10 @@ impl Analysis {
                 self.engine.advance(at, &self.names, out);
             }
         }
+        self.engine.relieve(&self.names, out);
+        if self.engine.is_full() {
+            self.interrupted(out);
+        }
     }
 
     /// Observations are missing here. Which request a thread served, and who was on which connection, is not certain any

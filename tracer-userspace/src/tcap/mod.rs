@@ -8,8 +8,12 @@
 
 mod decode;
 mod encode;
+mod fields;
 mod frame;
+#[cfg(any(test, feature = "test-support"))]
+pub(crate) mod fuzzed;
 mod reader;
+mod window;
 mod wire;
 mod writer;
 

@@ -333,6 +333,10 @@ impl Http1 {
     ) -> usize {
         let mut body = was;
         let taken = body.bytes(rest, piece.ends_call);
+        if body.is_blind() && self.others_may_follow(dir) {
+            self.let_go(cx, dir, rest.len() as u64, piece.stamp.at);
+            return rest.len();
+        }
         let used = match taken {
             Taken::Ended(used) => used.min(rest.len() as u64),
             Taken::All | Taken::Passed(_) => rest.len() as u64,

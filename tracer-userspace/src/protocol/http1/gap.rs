@@ -32,6 +32,10 @@ impl Http1 {
     fn body_gap(&mut self, cx: &mut Context<'_>, dir: Direction, gap: Gap, was: Body) {
         let mut body = was;
         let taken = body.gap(gap.len, gap.tail);
+        if body.is_blind() && (gap.len > 0 || taken != Taken::All) && self.others_may_follow(dir) {
+            self.let_go(cx, dir, gap.len, gap.last);
+            return;
+        }
         let (used, at) = match taken {
             // When the last of them moved is not known: earlier than the gap's end.
             Taken::Passed(left) => (left, Nanos(0)),
@@ -106,6 +110,22 @@ impl Http1 {
             self.drop_where(cx, at, |exchange| exchange.number != owner);
         }
         // A response that is the only one due may be followed blindly without harm to the pairing.
+    }
+
+    /// Whether other responses are due behind the one whose body is on its way.
+    pub(super) fn others_may_follow(&self, dir: Direction) -> bool {
+        self.responses() == Some(dir)
+            && (self.missing > 0 || self.queue.iter().filter(|exchange| exchange.is_owed()).count() > 1)
+    }
+
+    /// Where a response ends is out of sight, and others follow it: none of these bytes is known to be its own.
+    pub(super) fn let_go(&mut self, cx: &mut Context<'_>, dir: Direction, bytes: u64, at: Nanos) {
+        let owner = self.lane(dir).owner;
+        self.exact = false;
+        self.drop_where(cx, at, |exchange| exchange.number != owner);
+        self.lane(dir).state = State::Skip(Skip::Desync);
+        self.answered(cx, owner, Outcome::EndUnframed);
+        cx.skip(self.understood, Skip::Desync, bytes);
     }
 
     /// Bytes stand where a message should begin, and its beginning is not known.
