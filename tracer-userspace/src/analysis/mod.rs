@@ -5,6 +5,9 @@
 
 mod names;
 
+#[cfg(test)]
+mod tests;
+
 use tracer_common::abi::ConnId;
 
 use crate::event::{Open, ProcessChange, Stamp};

@@ -206,7 +206,7 @@ fn analysed(clock: ClockAnchor, observations: &[Observation]) -> Vec<u8> {
     json.push(b']');
     let stats = analysis.stats();
     assert_eq!((stats.spans, stats.servers + stats.clients), (spans, spans));
-    // Each request becomes one span: none is lost, none is told twice.
-    assert_eq!(spans, requests, "{stats:?}");
+    // Each request becomes one span: none is told twice, and none is lost but those that were told before.
+    assert!(spans <= requests && requests - spans <= stats.stray_steps, "{requests} requests: {stats:?}");
     json
 }

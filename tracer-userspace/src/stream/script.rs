@@ -16,6 +16,9 @@ const BODY: &[u8] = b"0\r\n\r\nGET /inner HTTP/1.1\r\nHost: x\r\n\r\nHTTP/1.1 29
 /// With this many bytes of padding a head is still shorter than what is looked at of one.
 pub const HEAD_PADDING: u16 = 3_900;
 
+/// Calls of a conversation that a fuzzer chose.
+const MAX_CALLS: usize = 500;
+
 /// How a body is framed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Framing {
@@ -159,7 +162,7 @@ impl Script {
             list(8).into_iter().map(|cut| u16::from(cut) * (1 + u16::from(options >> 4 & 7))).collect();
         let (hidden, lost, missed) = if gaps { (list(5), list(5), list(3)) } else { Default::default() };
         let mut talks = Vec::new();
-        while !input.is_empty() && talks.len() < 24 {
+        while !input.is_empty() && talks.len() < 12 {
             let kind = input.byte();
             let mut framing = |bits: u8| match bits & 3 {
                 0 => Framing::Absent,
@@ -179,7 +182,7 @@ impl Script {
                 interim: kind & 128 != 0,
             });
         }
-        Script {
+        let mut script = Script {
             talks,
             client: options & 1 != 0,
             batch: 1 + (options >> 1 & 7),
@@ -189,7 +192,12 @@ impl Script {
             missed,
             mimicry: false,
             variation: Variation { no_tails: options & 128 != 0, ..Variation::default() },
-        }
+        };
+        // A fuzzer lives of speed: no more calls than that.
+        let bytes: usize = script.moves().iter().map(|(_, bytes)| bytes.len()).sum();
+        let least = u16::try_from(bytes / MAX_CALLS).unwrap_or(u16::MAX);
+        script.cuts.iter_mut().for_each(|cut| *cut = (*cut).max(least));
+        script
     }
 
     /// What must be told if every byte is seen.

@@ -66,7 +66,7 @@ pub(crate) fn frames(data: &[u8]) {
     let mut input = Input::new(data);
     let mut file = begun();
     let (mut marks, mut ended) = (0u8, false);
-    while !input.is_empty() && marks < 100 {
+    while !input.is_empty() && marks < 32 {
         let before = file.len();
         match input.byte() % 8 {
             0 => {
@@ -102,8 +102,8 @@ pub(crate) fn frames(data: &[u8]) {
             }
         }
         ended |= says_end(file.get(before..).unwrap_or_default());
-        // What was just added may have swallowed the mark that follows, if it is a head without enough behind it.
-        file.extend_from_slice(&[0; 300]);
+        // A frame that was cut short takes the bytes that it lacks from what follows: not from the mark.
+        file.extend_from_slice(&[0; 8]);
         mark(marks, &mut file);
         marks += 1;
     }
@@ -239,10 +239,11 @@ fn read(file: &[u8]) -> Vec<u8> {
                 analysis.observe(observation, &mut |_| spans += 1);
             }
             Told::Hole => analysis.interrupted(&mut |_| spans += 1),
-            Told::Ledger(text) => match text.as_slice() {
-                [b'm', number] => marks.push(*number),
-                _ => {}
-            },
+            Told::Ledger(text) => {
+                if let [b'm', number] = text.as_slice() {
+                    marks.push(*number);
+                }
+            }
             Told::Clock(_) => {}
         }
     }

@@ -296,6 +296,10 @@ impl Engine {
     fn handle_step(&mut self, at: Nanos, step: Step, services: &dyn Services) {
         let id = step.id();
         match step {
+            // Ids are made of it: there cannot be another.
+            Step::Request { id, .. } if self.ids.contains_key(&id) || self.evicted.contains_key(&id) => {
+                self.stats.stray_steps += 1;
+            }
             Step::Request { id, side, first, stamp, seq, head } => {
                 self.request(id, side, first, stamp, seq, head, services);
                 for (at, step) in self.early.remove(&id).unwrap_or_default() {

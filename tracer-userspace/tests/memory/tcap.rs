@@ -9,7 +9,7 @@ use crate::within;
 /// Reading: a packed frame and the same unpacked (16 MiB each), its lists, one observation at a time.
 const READING: usize = 48 << 20;
 /// Analysis of whatever was read.
-const ANALYSIS: usize = 384 << 20;
+const ANALYSIS: usize = 320 << 20;
 
 const DESCRIPTION: u8 = 1;
 const BATCH: u8 = 2;
@@ -228,7 +228,7 @@ fn analysed(what: &str, file: &[u8]) {
 
 #[test]
 fn a_capture_that_never_ends_anything() {
-    const COUNT: u64 = 1_000_000;
+    const COUNT: u64 = 300_000;
     for (what, client) in
         [("requests received and never answered", false), ("requests sent and never answered", true)]
     {
@@ -244,6 +244,13 @@ fn a_capture_that_never_ends_anything() {
         field(1, &open, item);
     });
     analysed("connections opened and never closed", &opened);
+    let again = capture(COUNT, |n, item| {
+        let mut open = Vec::new();
+        number(1, 0, &mut open);
+        field(2, &stamp(n, 1), &mut open);
+        field(1, &open, item);
+    });
+    analysed("one batch's first connection opened again and again", &again);
     let answers = capture(COUNT, |n, item| {
         let mut response = Vec::new();
         number(1, 0, &mut response);
