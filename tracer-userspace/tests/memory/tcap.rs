@@ -75,8 +75,7 @@ fn reading(what: &str, file: &[u8]) -> u64 {
 #[test]
 fn frames_that_unpack_to_much_more_than_they_are() {
     const PLAIN: usize = 16 << 20;
-    let of =
-        |part: &[u8]| part.iter().copied().cycle().take(PLAIN / part.len() * part.len()).collect::<Vec<u8>>();
+    let of = |part: &[u8]| part.repeat(PLAIN / part.len());
     let strings = {
         // One process whose command line has eight million words.
         let mut process = of(b"\x5a\x00");
@@ -135,7 +134,7 @@ fn garbage_is_searched_once() {
         ("64 MiB of nearly sync bytes", b"\xf7FR\xf7FRN"),
     ] {
         let mut file = begun();
-        file.extend(part.iter().copied().cycle().take(LEN));
+        file.extend_from_slice(&part.repeat(LEN / part.len()));
         frame(LEDGER, b"{}", &mut file);
         frame(END, b"", &mut file);
         let (peak, (ledger, hole)) = peak_of(|| {
