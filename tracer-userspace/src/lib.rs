@@ -12,6 +12,8 @@ pub mod cli;
 pub mod event;
 pub mod exchange;
 pub mod export;
+#[cfg(any(test, feature = "test-support"))]
+pub mod fuzzed;
 pub mod process;
 pub mod protocol;
 pub mod recording;

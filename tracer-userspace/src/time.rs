@@ -13,6 +13,10 @@ impl Nanos {
     }
 }
 
+/// The latest time of day: in the year 2262 nanoseconds no longer fit into the signed numbers that readers use, ours
+/// included. Only clocks that lie go there.
+pub const LATEST: u64 = i64::MAX as u64;
+
 /// One reading of both clocks: what turns [`Nanos`] into a time of day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClockAnchor {
@@ -23,13 +27,14 @@ pub struct ClockAnchor {
 }
 
 impl ClockAnchor {
-    /// Nanoseconds since 1970 of a kernel time.
+    /// Nanoseconds since 1970 of a kernel time; at most [`LATEST`].
     pub fn unix_nanos(&self, at: Nanos) -> u64 {
-        if at >= self.monotonic {
+        let unix_nanos = if at >= self.monotonic {
             self.unix_nanos.saturating_add(at.since(self.monotonic))
         } else {
             self.unix_nanos.saturating_sub(self.monotonic.since(at))
-        }
+        };
+        unix_nanos.min(LATEST)
     }
 }
 
@@ -101,5 +106,6 @@ mod tests {
         let anchor = ClockAnchor { monotonic: Nanos(1_000), unix_nanos: 50_000 };
         assert_eq!(anchor.unix_nanos(Nanos(1_500)), 50_500);
         assert_eq!(anchor.unix_nanos(Nanos(400)), 49_400);
+        assert_eq!(anchor.unix_nanos(Nanos(u64::MAX)), LATEST);
     }
 }

@@ -4,6 +4,7 @@ mod bench;
 mod demo;
 mod dist;
 mod ebpf;
+mod fuzz;
 mod kernels;
 mod private;
 mod run;
@@ -40,6 +41,8 @@ enum Command {
     CheckAarch64,
     /// Set up, build, and run all tests: unit, integration, end to end (as root, through sudo)
     Test(test::Options),
+    /// Fuzz the parsers, the stream assembler, the capture reader and the analysis (installs cargo-fuzz)
+    Fuzz(fuzz::Options),
     /// Try the tracer on every kernel that production runs, in emulated guests
     Kernels(Box<kernels::Options>),
     /// Set up, start a real chain of services, trace it, print the waterfall, leave traces.json here
@@ -56,6 +59,7 @@ fn main() -> ExitCode {
         Command::Dist(options) => dist::run(&options).map(done),
         Command::CheckAarch64 => dist::check(dist::target::Arch::Aarch64).map(done),
         Command::Test(options) => test::run(&options).map(done),
+        Command::Fuzz(options) => fuzz::run(&options).map(done),
         Command::Kernels(options) => kernels::run(&options),
         Command::Demo(options) => demo::run(&options).map(done),
     };

@@ -5,6 +5,9 @@
 
 mod names;
 
+#[cfg(test)]
+mod tests;
+
 use tracer_common::abi::ConnId;
 
 use crate::event::{Open, ProcessChange, Stamp};
@@ -95,6 +98,10 @@ impl Analysis {
                 self.names.forget_before(Nanos(at.0.saturating_sub(REMEMBER_NANOS)));
                 self.engine.advance(at, &self.names, out);
             }
+        }
+        self.engine.relieve(&self.names, out);
+        if self.engine.is_full() {
+            self.interrupted(out);
         }
     }
 

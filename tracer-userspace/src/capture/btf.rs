@@ -45,6 +45,9 @@ mod kind {
 
 /// How deep anonymous members and typedefs are followed; real ones nest less than five deep.
 const MAX_DEPTH: u32 = 32;
+/// Members that are looked at for one question. `task_struct` has some 300; anonymous structures that hold each other would
+/// have more than can be counted.
+const MAX_MEMBERS: u32 = 100_000;
 
 /// Parsed type information, borrowing the file's bytes.
 pub struct Btf<'a> {
@@ -136,10 +139,11 @@ impl<'a> Btf<'a> {
     pub fn member_offset(&self, path: &str) -> Option<u32> {
         let mut parts = path.split('.');
         let mut current = self.find(parts.next()?, kind::STRUCT)?;
-        let mut offset = 0;
+        let mut offset = 0u32;
+        let mut left = MAX_MEMBERS;
         for member in parts {
-            let (at, of) = self.member(&current, member, 0)?;
-            offset += at;
+            let (at, of) = self.member(&current, member, 0, &mut left)?;
+            offset = offset.checked_add(at)?;
             // The last one may be of any type; only a following part needs a structure.
             current = self.resolve(of)?;
         }
@@ -147,11 +151,12 @@ impl<'a> Btf<'a> {
     }
 
     /// Byte offset and type id of a direct or anonymously nested member.
-    fn member(&self, of: &Type, name: &str, depth: u32) -> Option<(u32, u32)> {
+    fn member(&self, of: &Type, name: &str, depth: u32, left: &mut u32) -> Option<(u32, u32)> {
         if depth > MAX_DEPTH || (of.kind != kind::STRUCT && of.kind != kind::UNION) {
             return None;
         }
         for index in 0..of.vlen as usize {
+            *left = left.checked_sub(1)?;
             let at = of.rest + index * 12;
             let (member_name, type_id) = (word(self.bytes, at).ok()?, word(self.bytes, at + 4).ok()?);
             let raw = word(self.bytes, at + 8).ok()?;
@@ -163,8 +168,8 @@ impl<'a> Btf<'a> {
             }
             if found.is_empty() {
                 let inner = self.resolve(type_id)?;
-                if let Some((deeper, id)) = self.member(&inner, name, depth + 1) {
-                    return Some((bits / 8 + deeper, id));
+                if let Some((deeper, id)) = self.member(&inner, name, depth + 1, left) {
+                    return Some((deeper.checked_add(bits / 8)?, id));
                 }
             }
         }
@@ -310,6 +315,25 @@ mod tests {
         assert_eq!(btf.member_offset("outer.missing"), None);
         assert_eq!(btf.member_offset("missing.left"), None);
         assert_eq!(btf.member_offset("outer.bit"), None, "a bit field inside a byte has no byte offset");
+    }
+
+    #[test]
+    fn structures_that_hold_themselves_do_not_take_forever() {
+        let mut b = Builder::default();
+        // Twice itself, without a name: 2^32 ways to go down.
+        b.structure("outer", kind::STRUCT, false, &[("", 1, 0), ("", 1, 64)]);
+        let bytes = b.build();
+        assert_eq!(Btf::parse(&bytes).unwrap().member_offset("outer.missing"), None);
+    }
+
+    #[test]
+    fn offsets_beyond_all_measure_are_none() {
+        let mut b = Builder::default();
+        let far = u32::MAX - 7;
+        b.structure("a", kind::STRUCT, false, &[("b", 1, far)]);
+        let bytes = b.build();
+        let path = format!("a{}", ".b".repeat(9));
+        assert_eq!(Btf::parse(&bytes).unwrap().member_offset(&path), None);
     }
 
     #[test]

@@ -11,6 +11,8 @@ pub mod drain;
 pub mod error;
 mod events;
 pub mod facts;
+#[cfg(any(test, feature = "test-support"))]
+pub(crate) mod fuzzed;
 pub mod load;
 mod misses;
 pub mod offsets;

@@ -5,6 +5,8 @@
 //! Everything is read up to a limit.
 
 mod container_name;
+#[cfg(any(test, feature = "test-support"))]
+pub(super) mod fuzzed;
 mod go_binary;
 mod stat;
 

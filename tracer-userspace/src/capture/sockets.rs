@@ -4,6 +4,8 @@
 //! refused, and for other namespaces, `/proc/PID/net/tcp` says the same in text. Nothing enters a namespace:
 //! a thread that did would be in the wrong one for everything else it does.
 
+#[cfg(any(test, feature = "test-support"))]
+pub(super) mod fuzzed;
 mod netlink;
 mod owners;
 mod tables;

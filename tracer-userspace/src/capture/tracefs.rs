@@ -65,7 +65,7 @@ impl Tracefs {
 
 impl Event {
     /// Reads a `format` file (Documentation/trace/events.rst, section 4).
-    fn parse(text: &str) -> Option<Self> {
+    pub(super) fn parse(text: &str) -> Option<Self> {
         let id = text.lines().find_map(|line| line.strip_prefix("ID:"))?.trim().parse().ok()?;
         Some(Self { id, fields: text.lines().filter_map(field).collect() })
     }

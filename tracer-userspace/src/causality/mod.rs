@@ -75,6 +75,8 @@ pub struct Causality {
     early: Vec<(Key, u32, u32)>,
     settled: Vec<Settled>,
     sweep_at: usize,
+    /// A process holds back more than it can have.
+    overfull: bool,
 }
 
 impl Causality {
@@ -164,6 +166,7 @@ impl Causality {
             process.linked();
             if link.hold == Hold::Affinity {
                 process.held.push(call.span);
+                self.overfull |= process.held.len() >= settle::MAX_EVER;
             }
         }
         if link.hold == Hold::BeforeCapture {

@@ -7,6 +7,9 @@ use crate::time::Nanos;
 
 /// Threads remembered; more than this and those that have been idle are forgotten.
 const MAX_THREADS: usize = 1 << 16;
+/// Threads, processes and links held back of which nothing is known any more if there are so many: no host has them, a
+/// capture file may claim them.
+pub(super) const MAX_EVER: usize = 96 << 10;
 /// Idle for this long.
 const IDLE: u64 = 10_000_000_000;
 
@@ -21,6 +24,8 @@ impl Causality {
             Affinity::Proven => Some(true),
             Affinity::Broken => Some(false),
             Affinity::Unproven(_) if process.tids.len() == 1 => Some(true),
+            // What fills it was given out long ago.
+            Affinity::Unproven(_) if process.held.len() >= MAX_EVER => Some(false),
             Affinity::Unproven(_) => {
                 process.held.push(call);
                 None
@@ -87,6 +92,14 @@ impl Causality {
             process.affinity = Affinity::Broken;
             process.settle(&mut self.settled);
         }
+    }
+
+    /// Whether it knows of more than there can be: all of it must be forgotten.
+    pub fn is_full(&self) -> bool {
+        self.overfull
+            || self.threads.len() >= MAX_EVER
+            || self.processes.len() >= MAX_EVER
+            || self.early.len() >= MAX_EVER
     }
 
     /// Forgets idle threads and processes when there are too many: their exits may have been lost.

@@ -14,9 +14,11 @@
 mod closed;
 mod connection;
 mod cursor;
-#[cfg(any(test, feature = "test-support"))]
-pub mod fuzzed;
 mod ledger;
+#[cfg(test)]
+mod properties;
+#[cfg(any(test, feature = "test-support"))]
+pub(crate) mod script;
 #[cfg(any(test, feature = "test-support"))]
 pub mod simulate;
 mod strangers;

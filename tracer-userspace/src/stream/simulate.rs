@@ -27,6 +27,8 @@ pub enum Recorded {
     Segment(Box<Segment<'static>>, Vec<u8>),
     /// Counts.
     Counts(Counts),
+    /// Calls may have been missed, on connections whose bytes have no numbers.
+    Missed(Nanos),
 }
 
 impl Recorded {
@@ -39,6 +41,7 @@ impl Recorded {
                 streams.on_segment(&segment, out);
             }
             Recorded::Counts(counts) => streams.on_counts(counts, out),
+            Recorded::Missed(at) => streams.on_missed(*at, out),
         }
     }
 }
@@ -52,6 +55,8 @@ pub struct Variation {
     pub tail_at_end: bool,
     /// No tail is readable.
     pub no_tails: bool,
+    /// Everything is captured, not only the beginnings of messages.
+    pub all: bool,
 }
 
 /// One connection end in the kernel.
@@ -129,6 +134,9 @@ impl Kernel {
         };
         if starts {
             *want = MAX_HEAD_BYTES;
+        }
+        if self.variation.all {
+            *want = usize::MAX;
         }
         if *want > 0 {
             let captured = bytes.len().min(*want);
@@ -209,6 +217,11 @@ impl Kernel {
         self.events.push(self.counts(at, false));
     }
 
+    /// The kernel's count of programs left out has risen.
+    pub fn missed(&mut self, at: u64) {
+        self.events.push(Recorded::Missed(Nanos(at)));
+    }
+
     /// The connection ends.
     pub fn close(&mut self, at: u64) {
         self.events.push(self.counts(at, true));
@@ -216,7 +229,8 @@ impl Kernel {
 
     /// Loses a record, as a full ring does. The last record (the close) is never lost: the sweep would tell it.
     pub fn lose(&mut self, at: usize) {
-        if at + 1 >= self.events.len() {
+        // Nor is what is no record.
+        if at + 1 >= self.events.len() || matches!(self.events.get(at), Some(Recorded::Missed(_))) {
             return;
         }
         self.events.remove(at);

@@ -4,10 +4,12 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use prost::Message;
 use tracer_common::abi::ConnId;
 
 use super::encode::runtime_name;
-use super::wire::{self, Batch, Item, Kind};
+use super::fields::{Malformed, Value, first};
+use super::wire::{self, Conn, Item, Kind};
 use crate::analysis::{Observation, Seen};
 use crate::event::{Endpoints, Open, ProcessChange, Role, Stamp};
 use crate::exchange::{ExchangeId, Outcome, RequestHead, ResponseHead, Side, Step, TraceParent};
@@ -15,23 +17,74 @@ use crate::process::Window;
 use crate::service::{Container, ContainerRuntime, EnvFacts, ProcessFacts, Runtime};
 use crate::time::Nanos;
 
-/// A batch with its lists made ready.
+/// An observation that this version does not understand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Unknown;
+
+/// Connections, and texts, that a batch may list. Ours have a tenth of it; each costs more memory than bytes in the file.
+const MAX_LIST: usize = 1 << 16;
+/// Bytes of one observation. The longest that we write is a process with its command line, some 20 KiB.
+const MAX_ITEM: usize = 1 << 20;
+
+/// Fields of a batch.
+const BASE: u64 = 1;
+const CONNS: u64 = 2;
+const TEXTS: u64 = 3;
+const ITEMS: u64 = 4;
+
+/// A batch with its lists made ready. Observations are decoded one at a time: decoded they can be a hundred times as large.
+#[derive(Debug)]
 pub(super) struct Decoder {
     base: u64,
     conns: Vec<ConnId>,
     texts: Vec<Arc<str>>,
+    payload: Vec<u8>,
+    /// How much of it was decoded.
+    at: usize,
 }
 
 impl Decoder {
-    /// Takes the lists; the items are returned.
-    pub fn new(batch: Batch) -> (Self, Vec<Item>) {
-        let conns = batch.conns.iter().map(|conn| ConnId { sk: conn.name, born: conn.born }).collect();
-        let texts = batch.texts.into_iter().map(Arc::from).collect();
-        (Self { base: batch.base, conns, texts }, batch.items)
+    /// Reads the lists.
+    ///
+    /// # Errors
+    ///
+    /// The bytes are no batch, or one that lists more than [`MAX_LIST`] connections or texts.
+    pub fn new(payload: Vec<u8>) -> Result<Self, Malformed> {
+        let (mut base, mut conns, mut texts) = (0, Vec::new(), Vec::new());
+        let mut rest = &*payload;
+        while let Some(field) = first(&mut rest)? {
+            match field {
+                (BASE, Value::Fixed64(value)) => base = value,
+                (CONNS, Value::Bytes(bytes)) if conns.len() < MAX_LIST => {
+                    let conn = Conn::decode(bytes).map_err(|_| Malformed)?;
+                    conns.push(ConnId { sk: conn.name, born: conn.born });
+                }
+                (TEXTS, Value::Bytes(bytes)) if texts.len() < MAX_LIST => {
+                    texts.push(Arc::from(std::str::from_utf8(bytes).map_err(|_| Malformed)?));
+                }
+                (ITEMS, Value::Bytes(_)) => {}
+                (BASE | CONNS | TEXTS | ITEMS, _) => return Err(Malformed),
+                _ => {}
+            }
+        }
+        Ok(Self { base, conns, texts, payload, at: 0 })
+    }
+
+    /// The next observation, or [`Unknown`] for one that makes no sense to this version; `None` at the batch's end.
+    pub fn next(&mut self) -> Option<Result<Observation, Unknown>> {
+        loop {
+            let mut rest = self.payload.get(self.at..)?;
+            let field = first(&mut rest).ok()??;
+            self.at = self.payload.len() - rest.len();
+            if let (ITEMS, Value::Bytes(bytes)) = field {
+                let item = (bytes.len() <= MAX_ITEM).then(|| Item::decode(bytes).ok()).flatten();
+                return Some(item.and_then(|item| self.observation(item)).ok_or(Unknown));
+            }
+        }
     }
 
     /// The observation; `None` if it makes no sense to this version.
-    pub fn observation(&self, item: Item) -> Option<Observation> {
+    fn observation(&self, item: Item) -> Option<Observation> {
         Some(match item.kind? {
             Kind::Open(open) => Observation::Open(Box::new(self.open(&open)?)),
             Kind::Request(request) => Observation::Step(self.request(request)?),

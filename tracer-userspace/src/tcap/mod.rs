@@ -8,9 +8,13 @@
 
 mod decode;
 mod encode;
+mod fields;
 mod frame;
+#[cfg(any(test, feature = "test-support"))]
+pub(crate) mod fuzzed;
 mod raw;
 mod reader;
+mod window;
 mod wire;
 mod writer;
 

@@ -1,15 +1,16 @@
 //! Reads a capture, whatever state it is in: what is whole is told, what is not is passed over and said.
 
-use std::collections::VecDeque;
 use std::fmt;
-use std::io::{self, BufReader, Read};
+use std::io::{self, Read};
 
 use prost::Message;
 use thiserror::Error;
 
 use super::MAJOR;
-use super::decode::Decoder;
+use super::decode::{Decoder, Unknown};
+use super::fields::Malformed;
 use super::frame::{self, HEAD, Head, MAGIC, PREAMBLE, SYNC, kind};
+use super::window::Window;
 use super::wire;
 use super::writer::Description;
 use crate::analysis::Observation;
@@ -119,12 +120,11 @@ pub enum Told {
 
 /// Reads a capture from its beginning to its end.
 pub struct Reader<R> {
-    input: BufReader<R>,
-    /// Where the next byte of `input` stands in the file.
-    offset: u64,
-    /// Bytes that were read while a frame's beginning was searched, and belong before `input`.
-    held: Vec<u8>,
-    ready: VecDeque<Told>,
+    input: Window<R>,
+    /// The batch that is being told.
+    batch: Option<Decoder>,
+    /// What comes after it.
+    then: Option<Told>,
     description: Description,
     /// What is wrong, in the order of the file.
     pub damages: Vec<Damage>,
@@ -135,15 +135,25 @@ pub struct Reader<R> {
     ended: bool,
 }
 
+/// A frame that is as it was written.
+struct Frame {
+    kind: u8,
+    payload: Vec<u8>,
+    /// What stands before it is not.
+    after_damage: bool,
+}
+
 /// More damages than that are not listed.
 const MAX_DAMAGES: usize = 1000;
+/// Frames that are kept or taken apart as a whole are no longer than that; longer ones are passed over like unknown ones.
+/// The longest that we write is the ledger, some 200 KiB.
+const MAX_WHOLE: usize = 1 << 20;
 
 impl<R: Read> Reader<R> {
     /// Begins to read.
     pub fn open(input: R) -> Result<Self, Problem> {
-        let mut input = BufReader::with_capacity(1 << 18, input);
-        let mut preamble = Vec::with_capacity(PREAMBLE);
-        input.by_ref().take(PREAMBLE as u64).read_to_end(&mut preamble)?;
+        let mut input = Window::new(input);
+        let preamble = input.take(PREAMBLE)?;
         if preamble.is_empty() {
             return Err(Problem::Empty);
         }
@@ -163,9 +173,8 @@ impl<R: Read> Reader<R> {
         }
         let mut reader = Self {
             input,
-            offset: PREAMBLE as u64,
-            held: Vec::new(),
-            ready: VecDeque::new(),
+            batch: None,
+            then: None,
             description: Description {
                 clock: ClockAnchor { monotonic: Nanos(0), unix_nanos: 0 },
                 kernel: String::new(),
@@ -180,11 +189,13 @@ impl<R: Read> Reader<R> {
             unknown_observations: 0,
             ended: false,
         };
-        let first = reader.frame()?;
-        let read = match (first, reader.damages.is_empty()) {
-            (Some((kind::DESCRIPTION, payload)), true) => wire::Description::decode(&*payload).ok(),
+        let first = reader.frame()?.filter(|first| first.payload.len() <= MAX_WHOLE);
+        let read = match first {
+            Some(Frame { kind: kind::DESCRIPTION, payload, after_damage: false }) => {
+                wire::Description::decode(&*payload).ok()
+            }
             // What is lost with the description is little, as long as the clock behind it is there.
-            (Some((kind::CLOCK, payload)), false) => wire::Clock::decode(&*payload)
+            Some(Frame { kind: kind::CLOCK, payload, after_damage: true }) => wire::Clock::decode(&*payload)
                 .ok()
                 .map(|clock| wire::Description { clock, ..wire::Description::default() }),
             _ => None,
@@ -210,98 +221,95 @@ impl<R: Read> Reader<R> {
     /// What comes next; `None` at the end.
     pub fn read_next(&mut self) -> io::Result<Option<Told>> {
         loop {
-            if let Some(told) = self.ready.pop_front() {
+            if let Some(told) = self.then.take() {
                 return Ok(Some(told));
+            }
+            match self.batch.as_mut().and_then(Decoder::next) {
+                Some(Ok(observation)) => return Ok(Some(Told::Observation(observation))),
+                Some(Err(Unknown)) => {
+                    self.unknown_observations += 1;
+                    continue;
+                }
+                None => self.batch = None,
             }
             if self.ended {
                 return Ok(None);
             }
-            let before = self.damages.len();
-            let frame = self.frame()?;
-            if self.damages.len() > before && frame.is_some() {
-                self.ready.push_back(Told::Hole);
-            }
-            match frame {
-                None => self.ended = true,
-                Some((kind::END, _)) => self.ended = true,
-                Some((kind::BATCH, payload)) => self.batch(&payload),
-                Some((kind::CLOCK, payload)) => match wire::Clock::decode(&*payload) {
-                    Ok(clock) => self.ready.push_back(Told::Clock(anchor(clock))),
-                    Err(_) => self.unknown_frames += 1,
-                },
-                Some((kind::LEDGER, payload)) => self.ready.push_back(Told::Ledger(payload)),
-                // For people.
-                Some((kind::RAW, _)) => {}
-                Some(_) => self.unknown_frames += 1,
+            let Some(frame) = self.frame()? else {
+                self.ended = true;
+                continue;
+            };
+            self.then = self.content(frame.kind, frame.payload);
+            if frame.after_damage {
+                return Ok(Some(Told::Hole));
             }
         }
     }
 
-    fn batch(&mut self, payload: &[u8]) {
-        let Ok(batch) = wire::Batch::decode(payload) else {
-            // Whole, and yet no batch: of a writer that is not ours.
-            self.unknown_frames += 1;
-            self.ready.push_back(Told::Hole);
-            return;
-        };
-        let (decoder, items) = Decoder::new(batch);
-        for item in items {
-            match decoder.observation(item) {
-                Some(observation) => self.ready.push_back(Told::Observation(observation)),
-                None => self.unknown_observations += 1,
+    /// Takes a whole frame: makes its batch the current one, or says what it tells.
+    fn content(&mut self, kind: u8, payload: Vec<u8>) -> Option<Told> {
+        let told = match kind {
+            kind::END => {
+                self.ended = true;
+                return None;
             }
-        }
+            kind::BATCH => match Decoder::new(payload) {
+                Ok(batch) => {
+                    self.batch = Some(batch);
+                    return None;
+                }
+                // Whole, and yet no batch: of a writer that is not ours.
+                Err(Malformed) => {
+                    self.unknown_frames += 1;
+                    return Some(Told::Hole);
+                }
+            },
+            // For people.
+            kind::RAW => return None,
+            _ if payload.len() > MAX_WHOLE => None,
+            kind::CLOCK => wire::Clock::decode(&*payload).ok().map(|clock| Told::Clock(anchor(clock))),
+            kind::LEDGER => Some(Told::Ledger(payload)),
+            _ => None,
+        };
+        self.unknown_frames += u64::from(told.is_none());
+        told
     }
 
     /// The next whole frame; `None` where the file ends.
-    fn frame(&mut self) -> io::Result<Option<(u8, Vec<u8>)>> {
+    fn frame(&mut self) -> io::Result<Option<Frame>> {
         let mut skipped = 0u64;
         loop {
-            let begins = self.offset;
-            let bytes = self.read(HEAD)?;
+            let begins = self.input.offset();
+            let bytes = self.input.look(HEAD)?;
             let Some(head) = bytes.first_chunk::<HEAD>() else {
-                let rest = if skipped > 0 { bytes.len() as u64 } else { 0 };
-                self.corrupt(begins - skipped, skipped + rest);
-                self.cut_off(self.offset);
+                let rest = bytes.len();
+                self.input.skip(rest);
+                let damaged = if skipped > 0 { skipped + rest as u64 } else { 0 };
+                self.corrupt(begins - skipped, damaged);
+                self.cut_off();
                 return Ok(None);
             };
             let Some(head) = Head::parse(head) else {
-                // Not a frame's beginning: the next byte that looks like one may be.
-                let found = bytes.iter().skip(1).position(|byte| *byte == SYNC[0]);
-                let passed = found.map_or(bytes.len(), |at| at + 1);
-                self.give_back(bytes.get(passed..).unwrap_or_default());
-                skipped += passed as u64;
+                // Not a frame's beginning: one is searched.
+                skipped += self.input.skip_towards(&SYNC)? as u64;
                 continue;
             };
-            let payload = self.read(head.stored as usize)?;
+            self.input.skip(HEAD);
+            let payload = self.input.take(head.stored as usize)?;
             if payload.len() < head.stored as usize {
                 self.corrupt(begins - skipped, skipped);
-                self.cut_off(self.offset);
+                self.cut_off();
                 return Ok(None);
             }
             match frame::unpack(&head, payload) {
                 Some(payload) => {
                     self.corrupt(begins - skipped, skipped);
-                    return Ok(Some((head.kind, payload)));
+                    return Ok(Some(Frame { kind: head.kind, payload, after_damage: skipped > 0 }));
                 }
                 // The head is right, so is its length: the next frame follows.
                 None => skipped += HEAD as u64 + u64::from(head.stored),
             }
         }
-    }
-
-    /// Up to `len` bytes; fewer only at the end of the file.
-    fn read(&mut self, len: usize) -> io::Result<Vec<u8>> {
-        let held = self.held.len().min(len);
-        let mut bytes: Vec<u8> = self.held.drain(..held).collect();
-        self.input.by_ref().take((len - held) as u64).read_to_end(&mut bytes)?;
-        self.offset += bytes.len() as u64;
-        Ok(bytes)
-    }
-
-    fn give_back(&mut self, bytes: &[u8]) {
-        self.offset -= bytes.len() as u64;
-        self.held.splice(..0, bytes.iter().copied());
     }
 
     fn corrupt(&mut self, offset: u64, bytes: u64) {
@@ -310,8 +318,8 @@ impl<R: Read> Reader<R> {
         }
     }
 
-    fn cut_off(&mut self, offset: u64) {
-        self.damages.push(Damage::CutOff { offset });
+    fn cut_off(&mut self) {
+        self.damages.push(Damage::CutOff { offset: self.input.offset() });
     }
 }
 

@@ -453,3 +453,40 @@ fn an_outcome_of_a_later_version_is_not_read_as_complete() {
     }
     assert_eq!(reader.unknown_observations, 1);
 }
+
+#[test]
+fn holes_are_told_behind_a_thousand_damages_too() {
+    let all = observations(1);
+    let mut bytes = file(&all[..1], 10);
+    bytes.truncate(bytes.len() - HEAD);
+    for _ in 0..1100 {
+        bytes.extend_from_slice(b"not a frame");
+        frame::pack(frame::kind::LEDGER, b"{}", &mut bytes);
+    }
+    frame::pack(frame::kind::END, b"", &mut bytes);
+    let mut reader = Reader::open(&*bytes).unwrap();
+    let mut holes = 0;
+    while let Some(told) = reader.read_next().unwrap() {
+        holes += usize::from(told == Told::Hole);
+    }
+    assert_eq!((holes, reader.damages.len()), (1100, 1000));
+}
+
+#[test]
+fn observations_of_a_broken_form_cost_only_themselves() {
+    let mut bytes = file(&observations(1)[..0], 10);
+    let end = bytes.split_off(bytes.len() - HEAD);
+    // A watermark, an item that is cut off, an item of no kind, a watermark.
+    frame::pack(frame::kind::BATCH, b"\x22\x02\x40\x02\x22\x02\x0a\x7f\x22\x00\x22\x02\x40\x04", &mut bytes);
+    // A field that is longer than the batch.
+    frame::pack(frame::kind::BATCH, b"\x22\x7f\x40", &mut bytes);
+    bytes.extend(end);
+    let mut reader = Reader::open(&*bytes).unwrap();
+    let mut told = Vec::new();
+    while let Some(next) = reader.read_next().unwrap() {
+        told.push(next);
+    }
+    let watermark = |at| Told::Observation(Observation::Watermark(Nanos(at)));
+    assert_eq!(told[told.len() - 3..], [watermark(1), watermark(2), Told::Hole]);
+    assert_eq!((reader.unknown_observations, reader.unknown_frames), (2, 1));
+}

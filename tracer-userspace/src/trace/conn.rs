@@ -123,10 +123,11 @@ impl Conns {
             born_for,
             closed: false,
         };
-        if let Some((conn, Some(old))) = self.conns.insert(open.conn, (conn, ends)) {
-            self.leave(old, conn.flow);
+        match self.conns.insert(open.conn, (conn, ends)) {
+            Some((conn, Some(old))) => self.leave(old, conn.flow),
+            Some((_, None)) => {}
+            None => self.order.push_back(open.conn),
         }
-        self.order.push_back(open.conn);
         while self.conns.len() > limit {
             let Some(oldest) = self.order.pop_front() else { break };
             self.forget(oldest);

@@ -1,6 +1,7 @@
 //! The streaming engine: steps in, spans out.
 
 use std::cmp::Reverse;
+use std::collections::hash_map::Entry;
 use std::collections::{BinaryHeap, VecDeque};
 
 use rustc_hash::FxHashMap;
@@ -25,6 +26,9 @@ pub struct Limits {
     pub max_spans: usize,
     /// Connections (about 300 bytes each). Beyond it the oldest are forgotten: what they carry next is not joined.
     pub max_conns: usize,
+    /// What waits for the watermark (about 250 bytes each, and the words of requests). Beyond it the older half is taken to be
+    /// complete; a live run stays far below, a file may claim that nothing is ever complete.
+    pub max_waiting: usize,
     /// How long a server request waits for its client when both ends of the connection are observed, ns.
     pub join_grace: u64,
     /// The same when the other end was not seen so far, ns.
@@ -36,6 +40,7 @@ impl Default for Limits {
         Limits {
             max_spans: 50_000,
             max_conns: 50_000,
+            max_waiting: 1 << 17,
             join_grace: 1_000_000_000,
             join_grace_unseen: 100_000_000,
         }
@@ -51,8 +56,9 @@ enum Evicted {
 
 /// A call that ends this much after its request overran it.
 const OVERRUN: u64 = 1_000_000;
-/// Steps that came before the request they belong to.
+/// Exchanges of which a step came before the request, and such steps of each: a response and an end.
 const MAX_EARLY: usize = 1024;
+const MAX_EARLY_STEPS: usize = 2;
 
 /// The engine.
 #[derive(Debug)]
@@ -123,6 +129,11 @@ impl Engine {
         self.reorder.push(at, Item::Exit(tgid));
     }
 
+    /// Whether it knows of more threads or processes than there can be, so that all must be forgotten.
+    pub fn is_full(&self) -> bool {
+        self.causality.is_full()
+    }
+
     /// What was counted so far.
     pub fn stats(&self) -> Stats {
         self.stats
@@ -144,6 +155,15 @@ impl Engine {
         if watermark < Nanos(u64::MAX) {
             self.tick(watermark, out);
             self.conns.advance(watermark);
+        }
+    }
+
+    /// Makes room if too much waits for a watermark that does not come.
+    pub fn relieve(&mut self, services: &dyn Services, out: &mut impl FnMut(Span)) {
+        if self.reorder.len() > self.limits.max_waiting
+            && let Some(middle) = self.reorder.middle()
+        {
+            self.advance(middle, services, out);
         }
     }
 
@@ -185,9 +205,14 @@ impl Engine {
                 self.force(root, out);
             }
         }
-        if self.order.len() > 2 * self.forest.len() + 1024 {
-            let forest = &self.forest;
+        let enough = 2 * self.forest.len() + 1024;
+        let forest = &self.forest;
+        if self.order.len() > enough {
             self.order.retain(|key| forest.get(*key).is_some());
+        }
+        // A record has two timers at most.
+        if self.timers.len() > 2 * enough {
+            self.timers.retain(|Reverse((_, key))| forest.get(*key).is_some());
         }
     }
 
@@ -271,6 +296,10 @@ impl Engine {
     fn handle_step(&mut self, at: Nanos, step: Step, services: &dyn Services) {
         let id = step.id();
         match step {
+            // Ids are made of it: there cannot be another.
+            Step::Request { id, .. } if self.ids.contains_key(&id) || self.evicted.contains_key(&id) => {
+                self.stats.stray_steps += 1;
+            }
             Step::Request { id, side, first, stamp, seq, head } => {
                 self.request(id, side, first, stamp, seq, head, services);
                 for (at, step) in self.early.remove(&id).unwrap_or_default() {
@@ -419,10 +448,17 @@ impl Engine {
             (Some(_), Step::Request { .. }) => self.stats.stray_steps += 1,
             // The send hook fires after the copy: with two threads on one connection, the response can be read
             // before the request's stamp.
-            (None, step) if self.early.len() < MAX_EARLY => {
-                self.early.entry(id).or_default().push((at, step));
+            (None, step) => {
+                let room = self.early.len() < MAX_EARLY;
+                let steps = match self.early.entry(id) {
+                    Entry::Occupied(steps) => Some(steps.into_mut()),
+                    Entry::Vacant(new) => room.then(|| new.insert(Vec::new())),
+                };
+                match steps.filter(|steps| steps.len() < MAX_EARLY_STEPS) {
+                    Some(steps) => steps.push((at, step)),
+                    None => self.stats.stray_steps += 1,
+                }
             }
-            (None, _) => self.stats.stray_steps += 1,
         }
     }
 }

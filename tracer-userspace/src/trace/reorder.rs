@@ -61,6 +61,17 @@ impl Reorder {
         self.fresh.push((order, self.items.insert(item)));
     }
 
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
+    /// A time that half of them lie before.
+    pub fn middle(&mut self) -> Option<Nanos> {
+        self.fresh.sort_by_key(|(order, _)| *order);
+        self.fresh.get(self.fresh.len() / 2).map(|(order, _)| order.0)
+    }
+
     /// Makes everything up to the watermark ripe to be [taken](Reorder::next).
     pub fn ripen(&mut self, watermark: Nanos) {
         // Nearly sorted: the stable sort finds the runs and only merges them.

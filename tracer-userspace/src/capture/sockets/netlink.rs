@@ -119,20 +119,33 @@ fn dump(
             }
             Err(error) => return Err(error),
         };
-        let mut rest = buffer.get(..got).unwrap_or_default();
-        while let Some(message) = Message::first(rest) {
-            if message.flags & NLM_F_DUMP_INTR != 0 {
-                doubt = Some(Incomplete::Changed);
-            }
-            match message.kind {
-                NLMSG_DONE => return Ok(doubt),
-                NLMSG_ERROR => return error_of(message.payload).map_or(Ok(doubt), Err),
-                SOCK_DIAG_BY_FAMILY if !each(message.payload) => return Ok(doubt),
-                _ => {}
-            }
-            rest = rest.get(message.step..).unwrap_or_default();
+        let datagram = buffer.get(..got).unwrap_or_default();
+        if let Some(end) = take_datagram(datagram, &mut doubt, &mut each) {
+            return end.map(|()| doubt);
         }
     }
+}
+
+/// Hands on the messages of one datagram. `None`: the dump goes on. Otherwise it is over: said to be complete, refused, or
+/// `each` wants no more.
+pub(super) fn take_datagram(
+    mut rest: &[u8],
+    doubt: &mut Option<Incomplete>,
+    each: &mut impl FnMut(&[u8]) -> bool,
+) -> Option<io::Result<()>> {
+    while let Some(message) = Message::first(rest) {
+        if message.flags & NLM_F_DUMP_INTR != 0 {
+            *doubt = Some(Incomplete::Changed);
+        }
+        match message.kind {
+            NLMSG_DONE => return Some(Ok(())),
+            NLMSG_ERROR => return Some(error_of(message.payload).map_or(Ok(()), Err)),
+            SOCK_DIAG_BY_FAMILY if !each(message.payload) => return Some(Ok(())),
+            _ => {}
+        }
+        rest = rest.get(message.step..).unwrap_or_default();
+    }
+    None
 }
 
 /// One netlink message within a datagram.
@@ -164,7 +177,7 @@ fn error_of(payload: &[u8]) -> Option<io::Error> {
 }
 
 /// `struct inet_diag_msg`: state and socket.
-fn inet(message: &[u8]) -> Option<(u8, Connection)> {
+pub(super) fn inet(message: &[u8]) -> Option<(u8, Connection)> {
     if message.len() < INET_MSG_BYTES {
         return None;
     }
@@ -189,7 +202,7 @@ fn inet(message: &[u8]) -> Option<(u8, Connection)> {
 }
 
 /// `struct unix_diag_msg` and its attributes. Only stream sockets.
-fn unix_socket(message: &[u8]) -> Option<UnixSocket> {
+pub(super) fn unix_socket(message: &[u8]) -> Option<UnixSocket> {
     let (kind, state) = (*message.get(1)?, *message.get(2)?);
     if i32::from(kind) != libc::SOCK_STREAM {
         return None;

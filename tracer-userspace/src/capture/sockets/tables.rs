@@ -75,7 +75,7 @@ fn lines(path: &Path, deadline: Instant, mut each: impl FnMut(&[u8]) -> bool) ->
 }
 
 /// `sl local remote state tx:rx timer:when retransmits uid timeout inode …`
-fn inet(line: &[u8]) -> Option<(u8, Connection)> {
+pub(super) fn inet(line: &[u8]) -> Option<(u8, Connection)> {
     let mut fields = std::str::from_utf8(line).ok()?.split_ascii_whitespace().skip(1);
     let (local, remote) = (address(fields.next()?)?, address(fields.next()?)?);
     let state = u8::from_str_radix(fields.next()?, 16).ok()?;
@@ -104,7 +104,7 @@ fn address(text: &str) -> Option<SocketAddr> {
 }
 
 /// `address: refcount protocol flags type state inode [path]`
-fn unix_socket(line: &[u8]) -> Option<UnixSocket> {
+pub(super) fn unix_socket(line: &[u8]) -> Option<UnixSocket> {
     /// `__SO_ACCEPTCON` (include/linux/net.h).
     const LISTENS: u32 = 1 << 16;
     /// `SS_CONNECTED`.

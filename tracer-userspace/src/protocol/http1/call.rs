@@ -15,6 +15,10 @@ use crate::protocol::{Bytes, Context};
 impl Http1 {
     /// Takes captured bytes of one call.
     pub(super) fn bytes(&mut self, cx: &mut Context<'_>, dir: Direction, piece: &Bytes<'_>) {
+        let skips = matches!(self.lane(dir).state, State::Skip(_));
+        if skips && classify_bytes(piece.data) != Class::Http1Request {
+            self.may_be_answered(cx, dir);
+        }
         if piece.starts {
             self.call_starts(cx, dir, piece);
         }
@@ -317,6 +321,7 @@ impl Http1 {
                 if self.understood {
                     cx.tally.malformed = cx.tally.malformed.saturating_add(1);
                 }
+                self.may_be_answered(cx, dir);
                 self.hidden(cx, dir, len as u64, stamp.at, Skip::Malformed);
             }
         }
@@ -333,6 +338,10 @@ impl Http1 {
     ) -> usize {
         let mut body = was;
         let taken = body.bytes(rest, piece.ends_call);
+        if body.is_blind() && self.others_may_follow(dir) {
+            self.let_go(cx, dir, rest.len() as u64, piece.stamp.at);
+            return rest.len();
+        }
         let used = match taken {
             Taken::Ended(used) => used.min(rest.len() as u64),
             Taken::All | Taken::Passed(_) => rest.len() as u64,

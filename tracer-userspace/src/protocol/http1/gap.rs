@@ -1,9 +1,9 @@
 //! Bytes that were only counted: what they do to framing and pairing. The rules are in the module above.
 
-use super::Http1;
 use super::body::{self, Body, Taken};
 use super::lane::State;
 use super::queue::{Answering, Asking};
+use super::{Http1, Kind, opposite};
 use crate::event::Direction;
 use crate::exchange::Outcome;
 use crate::protocol::tally::Skip;
@@ -15,6 +15,9 @@ impl Http1 {
     pub(super) fn gap(&mut self, cx: &mut Context<'_>, dir: Direction, gap: Gap) {
         if self.lane(dir).state == State::Head && gap.len > 0 {
             self.exhausted(cx, dir);
+        }
+        if gap.len > 0 && !is_blank(&gap) {
+            self.may_be_answered(cx, dir);
         }
         match self.lane(dir).state {
             State::Tunnel => cx.tally.skip(Skip::Upgraded, gap.len),
@@ -32,6 +35,10 @@ impl Http1 {
     fn body_gap(&mut self, cx: &mut Context<'_>, dir: Direction, gap: Gap, was: Body) {
         let mut body = was;
         let taken = body.gap(gap.len, gap.tail);
+        if body.is_blind() && (gap.len > 0 || taken != Taken::All) && self.others_may_follow(dir) {
+            self.let_go(cx, dir, gap.len, gap.last);
+            return;
+        }
         let (used, at) = match taken {
             // When the last of them moved is not known: earlier than the gap's end.
             Taken::Passed(left) => (left, Nanos(0)),
@@ -106,6 +113,38 @@ impl Http1 {
             self.drop_where(cx, at, |exchange| exchange.number != owner);
         }
         // A response that is the only one due may be followed blindly without harm to the pairing.
+    }
+
+    /// Bytes of unknown content move where a response may begin, while the head of a request is not complete in the other
+    /// direction. They may be its response, so it is told now, as far as it is known: told later it would wait for the next one.
+    pub(super) fn may_be_answered(&mut self, cx: &mut Context<'_>, dir: Direction) {
+        let asks = opposite(dir);
+        let begins = matches!(self.lane(dir).state, State::Start | State::Skip(_));
+        if !begins || self.requests == Some(dir) || self.lane(asks).state != State::Head {
+            return;
+        }
+        let buffer = std::mem::take(&mut self.lane(asks).buffer);
+        let kind = self.kind(asks, &buffer, false);
+        self.lane(asks).buffer = buffer;
+        if kind != Kind::Responses {
+            self.exhausted(cx, asks);
+        }
+    }
+
+    /// Whether other responses are due behind the one whose body is on its way.
+    pub(super) fn others_may_follow(&self, dir: Direction) -> bool {
+        self.responses() == Some(dir)
+            && (self.missing > 0 || self.queue.iter().filter(|exchange| exchange.is_owed()).count() > 1)
+    }
+
+    /// Where a response ends is out of sight, and others follow it: none of these bytes is known to be its own.
+    pub(super) fn let_go(&mut self, cx: &mut Context<'_>, dir: Direction, bytes: u64, at: Nanos) {
+        let owner = self.lane(dir).owner;
+        self.exact = false;
+        self.drop_where(cx, at, |exchange| exchange.number != owner);
+        self.lane(dir).state = State::Skip(Skip::Desync);
+        self.answered(cx, owner, Outcome::EndUnframed);
+        cx.skip(self.understood, Skip::Desync, bytes);
     }
 
     /// Bytes stand where a message should begin, and its beginning is not known.

@@ -28,8 +28,10 @@
 //!
 //! A client that sends requests one by one, or in batches, waits for all answers before it goes on, so this is right
 //! for it. A client that staggers is paired exactly while every byte is seen, and is given up after the first loss.
-//! **The one assumption that remains**: a connection does not stagger for the first time within bytes that were lost or
-//! cut off (or before the tracer came), and hide it behind a perfect alternation of calls ever after.
+//! **The assumptions that remain**: a connection does not stagger for the first time within bytes that were lost or
+//! cut off (or before the tracer came), and hide it behind a perfect alternation of calls ever after. And behind a
+//! request whose end was cut off or lost no other follows before its answer; were it so, a response whose framing is out of
+//! sight as well could be told with bytes, and the end, of the next ones. The pairing would still be right.
 //!
 //! After such a point pairing is on probation until one exchange has been framed without a break and nothing else
 //! was waiting: if the connection staggers before that, what waits is ended as `ResponseUnseen` and the connection
@@ -42,7 +44,8 @@
 //!   `ResponseUnseen`; if several wait, it is not known how many were answered: all of them are `ResponseUnseen`, and
 //!   as many responses must be seen before pairing begins again, which may be never;
 //! * more bytes than a Content-Length had left: the message is over (`EndUnframed`: when, is not known), then as above;
-//! * a body followed blindly while other requests wait: those are `ResponseUnseen`.
+//! * a response's body followed blindly while other requests wait: those are `ResponseUnseen`, and the response's own end
+//!   is not known (`EndUnframed`): nothing that follows is counted as its own.
 //!
 //! # Two views of one moment
 //!
@@ -55,6 +58,8 @@
 mod body;
 mod call;
 mod end;
+#[cfg(any(test, feature = "test-support"))]
+pub(crate) mod fuzzed;
 mod gap;
 mod head;
 mod lane;

@@ -31,8 +31,9 @@ impl Http1 {
         let mark = self.lane(dir).mark;
         let number = self.queue.ahead().unwrap_or_else(|| self.queue.push());
         let Some(exchange) = self.queue.get(number) else { return };
-        // A response whose record came first: the request was no later.
-        let (mut first, mut stamp) = (mark.stamp.at, stamp);
+        // Calls on two processors may be stamped in another order than their bytes have. A response whose record came first:
+        // the request was no later.
+        let (mut first, mut stamp) = (mark.stamp.at.min(stamp.at), stamp);
         if let Some(held) = &exchange.held {
             first = first.min(held.stamp.at);
             stamp.at = stamp.at.min(held.stamp.at);

@@ -190,3 +190,37 @@ fn a_request_hidden_behind_a_body_is_not_answered_by_the_next_response() {
     let statuses: Vec<_> = told.iter().map(|one| one.status()).collect();
     assert_eq!(statuses, [Some(200), Some(202), Some(203), Some(204)]);
 }
+
+#[test]
+fn a_response_whose_framing_is_out_of_sight_takes_no_bytes_of_those_behind_it() {
+    let mut kernel = Kernel::new(1, Role::Passive);
+    kernel.call(Rx, &[get("/200"), get("/201"), get("/202")].concat(), 10);
+    let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    kernel.call(Tx, head, 20);
+    // The rest of its chunks and two more responses; what moved last ends like chunks do.
+    kernel.sendfile(Tx, 40_000, 30);
+    kernel.call(Tx, b"5\r\nhello\r\n0\r\n\r\n", 40);
+    kernel.sweep(50);
+    let told = told(&kernel);
+    assert_eq!(told[0].outcome(), Some(Outcome::EndUnframed), "{told:?}");
+    let (_, _, end, _, bytes) = told[0].end.unwrap();
+    assert_eq!((end.0, bytes), (20, head.len() as u64), "{told:?}");
+    assert!(told[1..].iter().all(|one| one.outcome() == Some(Outcome::ResponseUnseen)), "{told:?}");
+}
+
+#[test]
+fn a_lost_response_is_that_of_the_head_that_was_not_complete() {
+    let mut kernel = Kernel::new(1, Role::Active);
+    let (first, rest) = (b"GET /200 HTTP/1.1\r\nX", b"-Field: 1\r\n\r\n");
+    kernel.call(Tx, first, 10);
+    kernel.sendfile(Tx, rest.len() as u64, 20);
+    kernel.call(Rx, &ok(200, 4), 30);
+    // The next exchange: of its request only the end is seen.
+    kernel.sendfile(Tx, first.len() as u64, 40);
+    kernel.call(Tx, rest, 50);
+    kernel.call(Rx, &ok(201, 4), 60);
+    kernel.sweep(70);
+    lose(&mut kernel, Rx, 0);
+    let told = told(&kernel);
+    assert!(told.iter().all(|one| one.status().is_none() || &*one.target != "/200"), "{told:?}");
+}

@@ -146,6 +146,7 @@ fn kernel(random: &mut Random) -> (Kernel, Direction, Direction) {
         prefix_continues: random.one_in(2) && !random.hostile,
         tail_at_end: random.one_in(2),
         no_tails: random.one_in(4),
+        all: false,
     };
     if client { (kernel, Tx, Rx) } else { (kernel, Rx, Tx) }
 }

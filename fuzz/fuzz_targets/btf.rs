@@ -1,0 +1,4 @@
+//! Type information from anywhere.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| tracer_userspace::fuzzed::run("btf", data));
