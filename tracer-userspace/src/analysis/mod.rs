@@ -4,6 +4,8 @@
 //! I/O and nothing random here, so the same observations give the same spans, ids included.
 
 mod names;
+#[cfg(any(test, feature = "test-support"))]
+pub mod simulate;
 
 use tracer_common::abi::ConnId;
 
