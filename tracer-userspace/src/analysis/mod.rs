@@ -6,6 +6,8 @@
 mod names;
 #[cfg(any(test, feature = "test-support"))]
 pub mod simulate;
+#[cfg(test)]
+mod tests;
 
 use tracer_common::abi::ConnId;
 
@@ -111,6 +113,11 @@ impl Analysis {
     /// There are no more: gives out everything.
     pub fn finish(&mut self, out: &mut impl FnMut(Span)) {
         self.engine.finish(&self.names, out);
+    }
+
+    /// How many things are remembered, of whatever kind: bounded by what is open, however long the capture.
+    pub fn held(&self) -> usize {
+        self.engine.held() + self.names.held()
     }
 
     /// What was counted so far.

@@ -8,6 +8,7 @@
 
 mod decode;
 mod encode;
+mod fields;
 mod frame;
 mod reader;
 mod wire;

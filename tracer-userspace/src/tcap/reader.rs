@@ -1,6 +1,5 @@
 //! Reads a capture, whatever state it is in: what is whole is told, what is not is passed over and said.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, BufReader, Read};
 
@@ -9,6 +8,7 @@ use thiserror::Error;
 
 use super::MAJOR;
 use super::decode::Decoder;
+use super::fields::Broken;
 use super::frame::{self, HEAD, Head, MAGIC, PREAMBLE, kind};
 use super::wire;
 use super::writer::Description;
@@ -101,7 +101,12 @@ pub struct Reader<R> {
     offset: u64,
     /// Bytes that were read while a frame's beginning was searched, and belong before `input`.
     held: Vec<u8>,
-    ready: VecDeque<Told>,
+    /// What comes next, once the batch is told to its end.
+    next: Option<Told>,
+    batch: Decoder,
+    /// A payload as it stands in the file, and one unpacked: memory that is used again and again.
+    stored: Vec<u8>,
+    plain: Vec<u8>,
     description: Description,
     /// What is wrong, in the order of the file.
     pub damages: Vec<Damage>,
@@ -139,7 +144,10 @@ impl<R: Read> Reader<R> {
             input,
             offset: PREAMBLE as u64,
             held: Vec::new(),
-            ready: VecDeque::new(),
+            next: None,
+            batch: Decoder::default(),
+            stored: Vec::new(),
+            plain: Vec::new(),
             description: Description {
                 clock: ClockAnchor { monotonic: Nanos(0), unix_nanos: 0 },
                 kernel: String::new(),
@@ -151,8 +159,8 @@ impl<R: Read> Reader<R> {
             unknown_observations: 0,
             ended: false,
         };
-        let Some((kind::DESCRIPTION, payload)) = reader.frame()? else { return Err(Problem::NoDescription) };
-        let read = wire::Description::decode(&*payload).map_err(|_| Problem::NoDescription)?;
+        let Some(kind::DESCRIPTION) = reader.frame()? else { return Err(Problem::NoDescription) };
+        let read = wire::Description::decode(&*reader.plain).map_err(|_| Problem::NoDescription)?;
         if !reader.damages.is_empty() {
             return Err(Problem::NoDescription);
         }
@@ -173,91 +181,92 @@ impl<R: Read> Reader<R> {
     /// What comes next; `None` at the end.
     pub fn read_next(&mut self) -> io::Result<Option<Told>> {
         loop {
-            if let Some(told) = self.ready.pop_front() {
+            match self.batch.next() {
+                Some(Some(observation)) => return Ok(Some(Told::Observation(observation))),
+                Some(None) => {
+                    self.unknown_observations += 1;
+                    continue;
+                }
+                None => {}
+            }
+            if let Some(told) = self.next.take() {
                 return Ok(Some(told));
             }
             if self.ended {
                 return Ok(None);
             }
             let before = self.damages.len();
-            let frame = self.frame()?;
-            if self.damages.len() > before && frame.is_some() {
-                self.ready.push_back(Told::Hole);
-            }
-            match frame {
-                None => self.ended = true,
-                Some((kind::END, _)) => self.ended = true,
-                Some((kind::BATCH, payload)) => self.batch(&payload),
-                Some((kind::CLOCK, payload)) => match wire::Clock::decode(&*payload) {
-                    Ok(clock) => self.ready.push_back(Told::Clock(anchor(clock))),
+            let kind = self.frame()?;
+            let hole = self.damages.len() > before && kind.is_some();
+            match kind {
+                None | Some(kind::END) => self.ended = true,
+                Some(kind::BATCH) => {
+                    let batch = std::mem::take(&mut self.plain);
+                    match self.batch.begin(batch) {
+                        Ok(memory) => self.plain = memory,
+                        // Whole, and yet no batch: of a writer that is not ours.
+                        Err(Broken) => {
+                            self.unknown_frames += 1;
+                            self.next = Some(Told::Hole);
+                        }
+                    }
+                }
+                Some(kind::CLOCK) => match wire::Clock::decode(&*self.plain) {
+                    Ok(clock) => self.next = Some(Told::Clock(anchor(clock))),
                     Err(_) => self.unknown_frames += 1,
                 },
-                Some((kind::LEDGER, payload)) => self.ready.push_back(Told::Ledger(payload)),
+                Some(kind::LEDGER) => self.next = Some(Told::Ledger(self.plain.clone())),
                 Some(_) => self.unknown_frames += 1,
             }
-        }
-    }
-
-    fn batch(&mut self, payload: &[u8]) {
-        let Ok(batch) = wire::Batch::decode(payload) else {
-            // Whole, and yet no batch: of a writer that is not ours.
-            self.unknown_frames += 1;
-            self.ready.push_back(Told::Hole);
-            return;
-        };
-        let (decoder, items) = Decoder::new(batch);
-        for item in items {
-            match decoder.observation(item) {
-                Some(observation) => self.ready.push_back(Told::Observation(observation)),
-                None => self.unknown_observations += 1,
+            if hole {
+                return Ok(Some(Told::Hole));
             }
         }
     }
 
-    /// The next whole frame; `None` where the file ends.
-    fn frame(&mut self) -> io::Result<Option<(u8, Vec<u8>)>> {
+    /// The next whole frame's kind, its payload in `plain`; `None` where the file ends.
+    fn frame(&mut self) -> io::Result<Option<u8>> {
         let mut skipped = 0u64;
         loop {
             let begins = self.offset;
-            let bytes = self.read(HEAD)?;
-            let Some(head) = bytes.first_chunk::<HEAD>() else {
-                let rest = if skipped > 0 { bytes.len() as u64 } else { 0 };
+            self.read(HEAD)?;
+            let Some(head) = self.stored.first_chunk::<HEAD>() else {
+                let rest = if skipped > 0 { self.stored.len() as u64 } else { 0 };
                 self.corrupt(begins - skipped, skipped + rest);
                 self.cut_off(self.offset);
                 return Ok(None);
             };
             let Some(head) = Head::parse(head) else {
                 // Not a frame's beginning: the next byte may be.
-                let (_, rest) = bytes.split_at(1);
+                let (_, rest) = self.stored.split_at(1);
                 let rest = rest.to_vec();
                 self.give_back(&rest);
                 skipped += 1;
                 continue;
             };
-            let payload = self.read(head.stored as usize)?;
-            if payload.len() < head.stored as usize {
+            self.read(head.stored as usize)?;
+            if self.stored.len() < head.stored as usize {
                 self.corrupt(begins - skipped, skipped);
                 self.cut_off(self.offset);
                 return Ok(None);
             }
-            match frame::unpack(&head, payload) {
-                Some(payload) => {
-                    self.corrupt(begins - skipped, skipped);
-                    return Ok(Some((head.kind, payload)));
-                }
-                // The head is right, so is its length: the next frame follows.
-                None => skipped += HEAD as u64 + u64::from(head.stored),
+            if frame::unpack(&head, &self.stored, &mut self.plain) {
+                self.corrupt(begins - skipped, skipped);
+                return Ok(Some(head.kind));
             }
+            // The head is right, so is its length: the next frame follows.
+            skipped += HEAD as u64 + u64::from(head.stored);
         }
     }
 
-    /// Up to `len` bytes; fewer only at the end of the file.
-    fn read(&mut self, len: usize) -> io::Result<Vec<u8>> {
+    /// Up to `len` bytes into `stored`; fewer only at the end of the file.
+    fn read(&mut self, len: usize) -> io::Result<()> {
         let held = self.held.len().min(len);
-        let mut bytes: Vec<u8> = self.held.drain(..held).collect();
-        self.input.by_ref().take((len - held) as u64).read_to_end(&mut bytes)?;
-        self.offset += bytes.len() as u64;
-        Ok(bytes)
+        self.stored.clear();
+        self.stored.extend(self.held.drain(..held));
+        self.input.by_ref().take((len - held) as u64).read_to_end(&mut self.stored)?;
+        self.offset += self.stored.len() as u64;
+        Ok(())
     }
 
     fn give_back(&mut self, bytes: &[u8]) {

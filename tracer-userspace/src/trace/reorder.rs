@@ -5,7 +5,6 @@
 
 use tracer_common::abi::ConnId;
 
-use crate::arena::{Arena, Key};
 use crate::event::Open;
 use crate::exchange::Step;
 use crate::time::Nanos;
@@ -44,25 +43,32 @@ impl Item {
     }
 }
 
-/// The buffer. Items stay where they were put; only their small keys are sorted.
+/// The buffer. Items stay where they were put, and only their small keys are sorted: items come nearly in the order of
+/// time, so that taking them in that order goes through memory nearly in one direction.
 #[derive(Debug, Default)]
 pub(super) struct Reorder {
-    items: Arena<Item>,
-    /// What is not ordered yet.
-    fresh: Vec<(Order, Key)>,
+    /// In the order in which they came; those that were taken are gone.
+    items: Vec<Option<Item>>,
+    /// What is not ordered yet, and its place in `items`.
+    fresh: Vec<(Order, usize)>,
     /// Latest first, so that the earliest is taken off the end.
-    ripe: Vec<(Order, Key)>,
+    ripe: Vec<(Order, usize)>,
+    /// Kept for its memory.
+    spare: Vec<Option<Item>>,
 }
 
 impl Reorder {
     /// Something happened at a time.
     pub fn push(&mut self, at: Nanos, item: Item) {
-        let order = item.order(at);
-        self.fresh.push((order, self.items.insert(item)));
+        self.fresh.push((item.order(at), self.items.len()));
+        self.items.push(Some(item));
     }
 
     /// Makes everything up to the watermark ripe to be [taken](Reorder::next).
     pub fn ripen(&mut self, watermark: Nanos) {
+        if self.ripe.is_empty() {
+            self.close_gaps();
+        }
         // Nearly sorted: the stable sort finds the runs and only merges them.
         self.fresh.sort_by_key(|(order, _)| *order);
         let count = self.fresh.partition_point(|(order, _)| order.0 <= watermark);
@@ -71,7 +77,26 @@ impl Reorder {
 
     /// The earliest ripe item.
     pub fn next(&mut self) -> Option<(Nanos, Item)> {
-        let (order, key) = self.ripe.pop()?;
-        Some((order.0, self.items.remove(key)?))
+        let (order, place) = self.ripe.pop()?;
+        Some((order.0, self.items.get_mut(place)?.take()?))
+    }
+
+    /// How many items wait, or leave a gap.
+    pub fn held(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Moves what has not been taken together. Everything ripe has been taken.
+    fn close_gaps(&mut self) {
+        if self.items.len() == self.fresh.len() {
+            return;
+        }
+        for (_, place) in &mut self.fresh {
+            let item = self.items.get_mut(*place).and_then(Option::take);
+            *place = self.spare.len();
+            self.spare.push(item);
+        }
+        self.items.clear();
+        std::mem::swap(&mut self.items, &mut self.spare);
     }
 }

@@ -211,7 +211,7 @@ impl Default for Words {
 impl Words {
     /// The head of a request from outside to the proxy.
     pub fn to_proxy(&self, target: Box<str>, traceparent: Option<TraceParent>) -> RequestHead {
-        RequestHead { traceparent, ..self.head(&self.outside, target) }
+        RequestHead { traceparent: traceparent.map(Box::new), ..self.head(&self.outside, target) }
     }
 
     /// From the proxy to the shop.

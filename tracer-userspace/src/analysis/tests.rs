@@ -1,0 +1,92 @@
+//! The analysis of a simulated host: right, the same every time, and in memory that does not grow with its length.
+
+use super::simulate::{CLOCK, Counts, Traffic};
+use super::{Analysis, Observation};
+use crate::export::json::ToJson;
+use crate::tcap::{Description, Reader, Told, Writer};
+use crate::trace::Stats;
+
+/// A capture file of at least so many calls.
+fn capture(calls: u64) -> (Vec<u8>, Counts) {
+    let description = Description {
+        clock: CLOCK,
+        kernel: "simulated".to_owned(),
+        provider: "simulated".to_owned(),
+        missing: Vec::new(),
+    };
+    let mut file = Vec::new();
+    let mut writer = Writer::new(&mut file, &description).unwrap();
+    let mut traffic = Traffic::new(calls);
+    for (now, observation) in traffic.by_ref() {
+        writer.observe(&observation, now).unwrap();
+        writer.tick(now).unwrap();
+    }
+    let counts = traffic.counts();
+    writer.finish(b"{}").unwrap();
+    (file, counts)
+}
+
+struct Analysed {
+    stats: Stats,
+    /// The most that was remembered when a watermark had been dealt with, and at the end.
+    most: usize,
+    left: usize,
+    /// A sum over the output.
+    sum: u32,
+}
+
+fn analyse(file: &[u8]) -> Analysed {
+    let mut reader = Reader::open(file).unwrap();
+    let mut analysis = Analysis::new(reader.description().clock);
+    let (mut most, mut sum, mut json) = (0, crc32fast::Hasher::new(), Vec::new());
+    let mut out = |span: crate::trace::Span| {
+        json.clear();
+        span.to_json(&mut json);
+        sum.update(&json);
+    };
+    while let Some(told) = reader.read_next().unwrap() {
+        let Told::Observation(observation) = told else { continue };
+        let decides = matches!(observation, Observation::Watermark(_));
+        analysis.observe(observation, &mut out);
+        if decides {
+            most = most.max(analysis.held());
+        }
+    }
+    analysis.finish(&mut out);
+    assert_eq!((reader.damages.len(), reader.unknown_observations), (0, 0));
+    Analysed { stats: analysis.stats(), most, left: analysis.held(), sum: sum.finalize() }
+}
+
+#[test]
+fn what_is_simulated_is_found_again() {
+    let (file, counts) = capture(20_000);
+    let Analysed { stats, sum, .. } = analyse(&file);
+    assert!(counts.calls >= 20_000 && counts.connections > 1_500, "{counts:?}");
+    assert_eq!(stats.spans, counts.exchanges);
+    // Every call with two observed ends is joined.
+    assert_eq!(stats.joined, counts.exchanges - counts.calls);
+    assert_eq!((stats.forced, stats.stray_steps, stats.late_steps), (0, 0, 0), "{stats:?}");
+    // Nearly every call has the request that made it; the short-lived processes have none to name.
+    assert!(stats.linked * 100 >= stats.clients * 95, "{stats:?}");
+    let (same, _) = capture(20_000);
+    assert!(file == same);
+    assert_eq!(analyse(&same).sum, sum);
+}
+
+#[test]
+fn what_is_remembered_does_not_grow_with_the_length_of_a_capture() {
+    // 200 000 exchanges, and a quarter.
+    let (long, counts) = capture(122_000);
+    let (short, _) = capture(30_500);
+    assert!(counts.exchanges >= 200_000, "{counts:?}");
+    let (long, short) = (analyse(&long), analyse(&short));
+    assert!(
+        long.stats.peak * 10 <= short.stats.peak * 11,
+        "{} against {}",
+        long.stats.peak,
+        short.stats.peak
+    );
+    // Closed connections are remembered for two seconds, which the shorter one hardly lasts.
+    assert!(long.most * 10 <= short.most * 12, "{} against {}", long.most, short.most);
+    assert!(long.most < 100_000 && long.left < 20_000, "{} and {}", long.most, long.left);
+}
