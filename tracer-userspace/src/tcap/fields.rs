@@ -90,6 +90,33 @@ impl<'a> Fields<'a> {
     }
 
     fn varint(&mut self) -> Option<u64> {
+        let (first, rest) = self.0.split_first()?;
+        if *first < 0x80 {
+            self.0 = rest;
+            return Some(u64::from(*first));
+        }
+        self.long_varint()
+    }
+
+    /// Times and counts: two to eight bytes at once. Each byte has seven bits of the number, and the last one's highest
+    /// bit is clear.
+    fn long_varint(&mut self) -> Option<u64> {
+        let Some(bytes) = self.0.first_chunk() else { return self.any_varint() };
+        let word = u64::from_le_bytes(*bytes);
+        let ends = !word & 0x8080_8080_8080_8080;
+        if ends == 0 {
+            return self.any_varint();
+        }
+        let length = (ends.trailing_zeros() as usize + 1) / 8;
+        let sevens = word & 0x7f7f_7f7f_7f7f_7f7f & (u64::MAX >> (64 - 8 * length));
+        let fourteens = (sevens & 0x007f_007f_007f_007f) | ((sevens & 0x7f00_7f00_7f00_7f00) >> 1);
+        let halves = (fourteens & 0x3fff_0000_3fff) | ((fourteens & 0x3fff_0000_3fff_0000) >> 2);
+        self.0 = self.0.get(length..)?;
+        Some((halves & 0x0fff_ffff) | ((halves & 0x0fff_ffff_0000_0000) >> 4))
+    }
+
+    /// One near the end of the message, or one that is longer.
+    fn any_varint(&mut self) -> Option<u64> {
         let mut value = 0;
         for (at, byte) in self.0.iter().take(10).enumerate() {
             value |= u64::from(byte & 0x7f) << (7 * at);
@@ -136,6 +163,21 @@ mod tests {
         }
         assert_eq!(Value::Varint(1).bytes(), None);
         assert_eq!(Value::Bytes(b"\xff").text(), None);
+    }
+
+    #[test]
+    fn numbers_of_every_length_are_read_wherever_they_stand() {
+        for bits in 0..64 {
+            for value in [1u64 << bits, (1 << bits) - 1, u64::MAX >> bits, 0x5555_5555_5555_5555 >> bits] {
+                let mut bytes = vec![0x08];
+                prost::encoding::encode_varint(value, &mut bytes);
+                // At the end of a message, and with something behind it.
+                assert_eq!(all(&bytes).unwrap(), [(1, Value::Varint(value))]);
+                bytes.extend([0x10, 7, 0x10, 7, 0x10, 7, 0x10, 7]);
+                assert_eq!(all(&bytes).unwrap()[0], (1, Value::Varint(value)), "{value:#x}");
+                assert_eq!(all(&bytes).unwrap().len(), 5);
+            }
+        }
     }
 
     #[test]

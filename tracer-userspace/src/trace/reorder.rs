@@ -22,23 +22,23 @@ pub(super) enum Item {
     Exit(u32),
 }
 
-/// Time, connection, number of the exchange, kind.
-type Order = (Nanos, ConnId, u32, u8);
+/// Among items of one time: connection, number of the exchange, kind.
+type Order = (ConnId, u32, u8);
 
 impl Item {
-    fn order(&self, at: Nanos) -> Order {
+    fn order(&self) -> Order {
         match self {
-            Item::Open(open) => (at, open.conn, 0, 0),
+            Item::Open(open) => (open.conn, 0, 0),
             Item::Step(step) => {
                 let kind = match step {
                     Step::Request { .. } => 1,
                     Step::Response { .. } => 2,
                     Step::End { .. } => 3,
                 };
-                (at, step.id().conn, step.id().number, kind)
+                (step.id().conn, step.id().number, kind)
             }
-            Item::Close(conn) => (at, *conn, u32::MAX, 4),
-            Item::Exit(tgid) => (at, ConnId { sk: u64::MAX, born: u64::from(*tgid) }, u32::MAX, 5),
+            Item::Close(conn) => (*conn, u32::MAX, 4),
+            Item::Exit(tgid) => (ConnId { sk: u64::MAX, born: u64::from(*tgid) }, u32::MAX, 5),
         }
     }
 }
@@ -49,10 +49,10 @@ impl Item {
 pub(super) struct Reorder {
     /// In the order in which they came; those that were taken are gone.
     items: Vec<Option<Item>>,
-    /// What is not ordered yet, and its place in `items`.
-    fresh: Vec<(Order, usize)>,
+    /// What is not ordered yet: when, and its place in `items`.
+    fresh: Vec<(Nanos, usize)>,
     /// Latest first, so that the earliest is taken off the end.
-    ripe: Vec<(Order, usize)>,
+    ripe: Vec<(Nanos, usize)>,
     /// Kept for its memory.
     spare: Vec<Option<Item>>,
 }
@@ -60,7 +60,7 @@ pub(super) struct Reorder {
 impl Reorder {
     /// Something happened at a time.
     pub fn push(&mut self, at: Nanos, item: Item) {
-        self.fresh.push((item.order(at), self.items.len()));
+        self.fresh.push((at, self.items.len()));
         self.items.push(Some(item));
     }
 
@@ -69,16 +69,21 @@ impl Reorder {
         if self.ripe.is_empty() {
             self.close_gaps();
         }
-        // Nearly sorted: the stable sort finds the runs and only merges them.
-        self.fresh.sort_by_key(|(order, _)| *order);
-        let count = self.fresh.partition_point(|(order, _)| order.0 <= watermark);
+        self.fresh.sort_unstable();
+        let items = &self.items;
+        for equal in self.fresh.chunk_by_mut(|(one, _), (other, _)| one == other) {
+            if equal.len() > 1 {
+                equal.sort_by_key(|(_, place)| items.get(*place).and_then(Option::as_ref).map(Item::order));
+            }
+        }
+        let count = self.fresh.partition_point(|(at, _)| *at <= watermark);
         self.ripe.extend(self.fresh.drain(..count).rev());
     }
 
     /// The earliest ripe item.
     pub fn next(&mut self) -> Option<(Nanos, Item)> {
-        let (order, place) = self.ripe.pop()?;
-        Some((order.0, self.items.get_mut(place)?.take()?))
+        let (at, place) = self.ripe.pop()?;
+        Some((at, self.items.get_mut(place)?.take()?))
     }
 
     /// How many items wait, or leave a gap.

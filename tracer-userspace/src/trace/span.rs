@@ -116,8 +116,6 @@ pub fn outcome(outcome: Option<Outcome>) -> (Option<&'static str>, bool) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn the_path_is_the_target_without_what_surrounds_it() {
         for (target, path) in [
