@@ -75,18 +75,17 @@ fn what_is_simulated_is_found_again() {
 
 #[test]
 fn what_is_remembered_does_not_grow_with_the_length_of_a_capture() {
-    // 200 000 exchanges, and a quarter.
-    let (long, counts) = capture(122_000);
-    let (short, _) = capture(30_500);
-    assert!(counts.exchanges >= 200_000, "{counts:?}");
+    // 400 000 exchanges in nine seconds, and a quarter: closed connections are remembered for two seconds.
+    let (long, counts) = capture(244_000);
+    let (short, _) = capture(61_000);
+    assert!(counts.exchanges >= 400_000, "{counts:?}");
     let (long, short) = (analyse(&long), analyse(&short));
-    assert!(
-        long.stats.peak * 10 <= short.stats.peak * 11,
-        "{} against {}",
-        long.stats.peak,
-        short.stats.peak
+    let told = format!(
+        "peak {} against {}, most {} against {}, left {} against {}",
+        long.stats.peak, short.stats.peak, long.most, short.most, long.left, short.left
     );
-    // Closed connections are remembered for two seconds, which the shorter one hardly lasts.
-    assert!(long.most * 10 <= short.most * 12, "{} against {}", long.most, short.most);
-    assert!(long.most < 100_000 && long.left < 20_000, "{} and {}", long.most, long.left);
+    assert!(long.stats.peak * 100 <= short.stats.peak * 105, "{told}");
+    assert!(long.most * 100 <= short.most * 110, "{told}");
+    // At the end little is there beside the connections, so that one that is not forgotten shows.
+    assert!(long.left * 100 <= short.left * 110, "{told}");
 }
