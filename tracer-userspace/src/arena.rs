@@ -3,11 +3,14 @@
 //! Requests, calls and threads refer to each other and end in any order. A key is copied freely; asking for what is
 //! gone gives `None` instead of somebody else's value, because every slot counts its occupants.
 
+use std::num::NonZeroU32;
+
 /// Names a value in an [`Arena`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Key {
     index: u32,
-    generation: u32,
+    /// From 1, so that `Option<Key>` is no larger: there are many of them.
+    generation: NonZeroU32,
 }
 
 impl Key {
@@ -19,7 +22,7 @@ impl Key {
 
 #[derive(Debug)]
 struct Slot<T> {
-    generation: u32,
+    generation: NonZeroU32,
     value: Option<T>,
 }
 
@@ -57,15 +60,16 @@ impl<T> Arena<T> {
         }
         // More than 2^32 values would need more memory than the limits allow; the index cannot wrap.
         let index = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
-        self.slots.push(Slot { generation: 0, value: Some(value) });
-        Key { index, generation: 0 }
+        let generation = NonZeroU32::MIN;
+        self.slots.push(Slot { generation, value: Some(value) });
+        Key { index, generation }
     }
 
     /// Takes a value out.
     pub fn remove(&mut self, key: Key) -> Option<T> {
         let slot = self.slots.get_mut(key.index as usize).filter(|slot| slot.generation == key.generation)?;
         let value = slot.value.take()?;
-        slot.generation = slot.generation.wrapping_add(1);
+        slot.generation = slot.generation.checked_add(1).unwrap_or(NonZeroU32::MIN);
         self.free.push(key.index);
         Some(value)
     }

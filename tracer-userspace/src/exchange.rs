@@ -49,7 +49,8 @@ pub struct RequestHead {
     /// Minor version of HTTP/1.
     pub minor_version: u8,
     /// The traceparent field, if it was valid.
-    pub traceparent: Option<TraceParent>,
+    /// Boxed, because few requests have it and what all have must stay small.
+    pub traceparent: Option<Box<TraceParent>>,
     /// The head was longer than what was captured: fields may be missing.
     pub truncated: bool,
 }

@@ -4,7 +4,11 @@
 //! I/O and nothing random here, so the same observations give the same spans, ids included.
 
 mod names;
+#[cfg(any(test, feature = "test-support"))]
+pub mod simulate;
 
+#[cfg(test)]
+mod hostile_tests;
 #[cfg(test)]
 mod tests;
 
@@ -116,6 +120,11 @@ impl Analysis {
     /// There are no more: gives out everything.
     pub fn finish(&mut self, out: &mut impl FnMut(Span)) {
         self.engine.finish(&self.names, out);
+    }
+
+    /// How many things are remembered, of whatever kind: bounded by what is open, however long the capture.
+    pub fn held(&self) -> usize {
+        self.engine.held() + self.names.held()
     }
 
     /// What was counted so far.

@@ -66,6 +66,11 @@ impl Names {
         }
     }
 
+    /// How much is remembered.
+    pub fn held(&self) -> usize {
+        self.table.borrow().len() + self.read.len() + self.moving.len() + self.known.borrow().len()
+    }
+
     /// Forgets processes that ended before `time`.
     pub fn forget_before(&mut self, time: Nanos) {
         self.table.get_mut().forget_before(time);

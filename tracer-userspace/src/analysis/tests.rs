@@ -1,60 +1,94 @@
-//! What a capture may claim, and no tracer would write.
+//! The analysis of a simulated host: right, the same every time, and in memory that does not grow with its length.
 
-use std::sync::Arc;
+use super::simulate::{CLOCK, Counts, Traffic};
+use super::{Analysis, Observation};
+use crate::export::json::ToJson;
+use crate::tcap::{Description, Reader, Told, Writer};
+use crate::trace::Stats;
 
-use super::*;
-use crate::exchange::{ExchangeId, RequestHead, Side};
-
-fn request(conn: u64, tgid: u32, at: u64) -> Observation {
-    Observation::Step(Step::Request {
-        id: ExchangeId { conn: ConnId { sk: conn, born: 1 }, number: 0 },
-        side: Side::Server,
-        first: Nanos(at),
-        stamp: Stamp { at: Nanos(at), tgid, tid: tgid },
-        seq: 0,
-        head: RequestHead {
-            method: Arc::from("GET"),
-            target: "/".into(),
-            host: None,
-            minor_version: 1,
-            traceparent: None,
-            truncated: false,
-        },
-    })
-}
-
-fn analysed(observations: impl IntoIterator<Item = Observation>) -> (Vec<Span>, Stats) {
-    let mut analysis = Analysis::new(ClockAnchor { monotonic: Nanos(0), unix_nanos: 0 });
-    let mut spans = Vec::new();
-    for observation in observations {
-        analysis.observe(observation, &mut |span| spans.push(span));
+/// A capture file of at least so many calls.
+fn capture(calls: u64) -> (Vec<u8>, Counts) {
+    let description = Description {
+        clock: CLOCK,
+        kernel: "simulated".to_owned(),
+        provider: "simulated".to_owned(),
+        missing: Vec::new(),
+        unmasked: false,
+        raw: false,
+        features: Vec::new(),
+    };
+    let mut file = Vec::new();
+    let mut writer = Writer::new(&mut file, &description).unwrap();
+    let mut traffic = Traffic::new(calls);
+    for (now, observation) in traffic.by_ref() {
+        writer.observe(&observation, now).unwrap();
+        writer.tick(now).unwrap();
     }
-    analysis.finish(&mut |span| spans.push(span));
-    (spans, analysis.stats())
+    let counts = traffic.counts();
+    writer.finish(b"{}").unwrap();
+    (file, counts)
 }
 
-#[test]
-fn a_second_request_of_the_same_name_is_not_told() {
-    // Both would have the same id, and one of them could become its own parent.
-    let (spans, stats) = analysed([request(1, 1, 10), request(1, 1, 10), request(2, 1, 10)]);
-    assert_eq!((spans.len(), stats.stray_steps), (2, 1));
+struct Analysed {
+    stats: Stats,
+    /// The most that was remembered when a watermark had been dealt with, and at the end.
+    most: usize,
+    left: usize,
+    /// A sum over the output.
+    sum: u32,
 }
 
-#[test]
-fn what_waits_for_a_watermark_that_never_comes_is_decided_all_the_same() {
-    let mut analysis = Analysis::new(ClockAnchor { monotonic: Nanos(0), unix_nanos: 0 });
-    let (mut early, mut late) = (0, 0);
-    for number in 0..300_000 {
-        analysis.observe(request(number, 1, number * 1_000_000), &mut |_| early += 1);
+fn analyse(file: &[u8]) -> Analysed {
+    let mut reader = Reader::open(file).unwrap();
+    let mut analysis = Analysis::new(reader.description().clock);
+    let (mut most, mut sum, mut json) = (0, crc32fast::Hasher::new(), Vec::new());
+    let mut out = |span: crate::trace::Span| {
+        json.clear();
+        span.to_json(&mut json);
+        sum.update(&json);
+    };
+    while let Some(told) = reader.read_next().unwrap() {
+        let Told::Observation(observation) = told else { continue };
+        let decides = matches!(observation, Observation::Watermark(_));
+        analysis.observe(observation, &mut out);
+        if decides {
+            most = most.max(analysis.held());
+        }
     }
-    analysis.finish(&mut |_| late += 1);
-    assert_eq!(early + late, 300_000);
-    assert!(early > 100_000, "{early}");
+    analysis.finish(&mut out);
+    assert_eq!((reader.damages.len(), reader.unknown_observations), (0, 0));
+    Analysed { stats: analysis.stats(), most, left: analysis.held(), sum: sum.finalize() }
 }
 
 #[test]
-fn more_processes_than_there_can_be_are_forgotten_and_no_span_is() {
-    let requests = (0..250_000).map(|number| request(number, number as u32, number));
-    let (spans, _) = analysed(requests);
-    assert_eq!(spans.len(), 250_000);
+fn what_is_simulated_is_found_again() {
+    let (file, counts) = capture(20_000);
+    let Analysed { stats, sum, .. } = analyse(&file);
+    assert!(counts.calls >= 20_000 && counts.connections > 1_500, "{counts:?}");
+    assert_eq!(stats.spans, counts.exchanges);
+    // Every call with two observed ends is joined.
+    assert_eq!(stats.joined, counts.exchanges - counts.calls);
+    assert_eq!((stats.forced, stats.stray_steps, stats.late_steps), (0, 0, 0), "{stats:?}");
+    // Nearly every call has the request that made it; the short-lived processes have none to name.
+    assert!(stats.linked * 100 >= stats.clients * 95, "{stats:?}");
+    let (same, _) = capture(20_000);
+    assert!(file == same);
+    assert_eq!(analyse(&same).sum, sum);
+}
+
+#[test]
+fn what_is_remembered_does_not_grow_with_the_length_of_a_capture() {
+    // 400 000 exchanges in nine seconds, and a quarter: closed connections are remembered for two seconds.
+    let (long, counts) = capture(244_000);
+    let (short, _) = capture(61_000);
+    assert!(counts.exchanges >= 400_000, "{counts:?}");
+    let (long, short) = (analyse(&long), analyse(&short));
+    let told = format!(
+        "peak {} against {}, most {} against {}, left {} against {}",
+        long.stats.peak, short.stats.peak, long.most, short.most, long.left, short.left
+    );
+    assert!(long.stats.peak * 100 <= short.stats.peak * 105, "{told}");
+    assert!(long.most * 100 <= short.most * 110, "{told}");
+    // At the end little is there beside the connections, so that one that is not forgotten shows.
+    assert!(long.left * 100 <= short.left * 110, "{told}");
 }

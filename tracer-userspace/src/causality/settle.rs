@@ -55,6 +55,14 @@ impl Causality {
         }
     }
 
+    /// How much is remembered.
+    pub fn held(&self) -> usize {
+        let processes = self.processes.values().map(|process| 1 + process.held.len() + process.tids.len());
+        let threads = self.threads.values().map(|thread| 1 + thread.answering.len());
+        let waiting = self.requests.len() + self.early.len() + self.settled.len();
+        waiting + processes.sum::<usize>() + threads.sum::<usize>()
+    }
+
     /// Links that were held back and are settled by what was told since the last time, in the order of their calls.
     pub fn take_settled(&mut self, now: Nanos) -> Vec<Settled> {
         if !self.early.is_empty() && self.start.is_some_and(|start| now.since(start) >= AGE) {

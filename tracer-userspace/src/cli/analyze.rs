@@ -1,6 +1,7 @@
 //! `tracer analyze`.
 
 use std::fs::{self, File};
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::ExitCode;
@@ -34,15 +35,8 @@ pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
     let mut spans = SpanFile::new(create(&args.output)?, u64::MAX)
         .with_context(|| format!("cannot use {} for the traces", args.output.display()))?;
     let mut analysis = Analysis::new(reader.description().clock);
-    let mut account = Account::default();
-    while let Some(told) = reader.read_next().with_context(|| format!("cannot read {name}"))? {
-        match told {
-            Told::Observation(observation) => analysis.observe(observation, &mut |span| spans.span(&span)),
-            Told::Hole => analysis.interrupted(&mut |span| spans.span(&span)),
-            Told::Clock(_) => {}
-            Told::Ledger(json) => account = serde_json::from_slice(&json).unwrap_or_default(),
-        }
-    }
+    let mut account =
+        read(&mut reader, &mut analysis, &mut spans).with_context(|| format!("cannot read {name}"))?;
     analysis.finish(&mut |span| spans.span(&span));
     spans.finish();
 
@@ -94,6 +88,20 @@ pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
         );
     }
     Ok(if reader.damages.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(BAD_INPUT) })
+}
+
+/// Reads the file to its end; what the recorder says of its run is returned.
+fn read(reader: &mut Reader<File>, analysis: &mut Analysis, spans: &mut SpanFile) -> io::Result<Account> {
+    let mut account = Account::default();
+    while let Some(told) = reader.read_next()? {
+        match told {
+            Told::Observation(observation) => analysis.observe(observation, &mut |span| spans.span(&span)),
+            Told::Hole => analysis.interrupted(&mut |span| spans.span(&span)),
+            Told::Clock(_) => {}
+            Told::Ledger(json) => account = serde_json::from_slice(&json).unwrap_or_default(),
+        }
+    }
+    Ok(account)
 }
 
 /// More damages are only counted.

@@ -30,7 +30,11 @@ impl ToJson for Span {
         out.extend_from_slice(br#","serviceName":"#);
         text(out, &self.service_name);
         out.extend_from_slice(br#","operationName":"#);
-        text(out, &self.operation_name);
+        out.push(b'"');
+        escaped(out, &self.tags.method);
+        out.push(b' ');
+        escaped(out, self.path());
+        out.push(b'"');
         out.extend_from_slice(br#","startTime":""#);
         out.extend_from_slice(&Rfc3339Micros(self.start_time).to_ascii());
         out.extend_from_slice(br#"","duration":"#);
@@ -95,7 +99,10 @@ fn tags(out: &mut Vec<u8>, tags: &Tags) {
             if at > 0 {
                 out.push(b',');
             }
-            text(out, evidence);
+            // The words are ours: nothing in them is escaped.
+            out.push(b'"');
+            out.extend_from_slice(evidence.as_bytes());
+            out.push(b'"');
         }
         out.push(b']');
     }
@@ -117,11 +124,16 @@ fn key<'a>(out: &'a mut Vec<u8>, key: &'static str) -> &'a mut Vec<u8> {
     out
 }
 
-/// A string, escaped where it must be (RFC 8259, section 7).
+/// A string.
 fn text(out: &mut Vec<u8>, text: &str) {
-    let plain =
-        text.bytes().fold(true, |plain, byte| plain & (byte >= 0x20 && byte != b'"' && byte != b'\\'));
     out.push(b'"');
+    escaped(out, text);
+    out.push(b'"');
+}
+
+/// What stands between the quotes: escaped where it must be (RFC 8259, section 7).
+fn escaped(out: &mut Vec<u8>, text: &str) {
+    let plain = text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\');
     if plain {
         out.extend_from_slice(text.as_bytes());
     } else {
@@ -139,7 +151,6 @@ fn text(out: &mut Vec<u8>, text: &str) {
             }
         }
     }
-    out.push(b'"');
 }
 
 fn number(out: &mut Vec<u8>, mut value: u64) {

@@ -121,9 +121,11 @@ fn step(input: &mut Input<'_>) -> Step {
                     target: if words & 8 == 0 { "/a?b".into() } else { text(input).into() },
                     host: (words & 64 != 0).then(|| Arc::from(text(input))),
                     minor_version: words >> 6,
-                    traceparent: (words & 128 != 0).then(|| TraceParent {
-                        trace_id: u128::from(input.byte() & 1) + 1,
-                        parent_id: input.number(),
+                    traceparent: (words & 128 != 0).then(|| {
+                        Box::new(TraceParent {
+                            trace_id: u128::from(input.byte() & 1) + 1,
+                            parent_id: input.number(),
+                        })
                     }),
                     truncated: words & 32 != 0,
                 },

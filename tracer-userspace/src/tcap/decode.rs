@@ -8,8 +8,8 @@ use prost::Message;
 use tracer_common::abi::ConnId;
 
 use super::encode::runtime_name;
-use super::fields::{Malformed, Value, first};
-use super::wire::{self, Conn, Item, Kind};
+use super::fields::{Broken, Fields, Value};
+use super::wire;
 use crate::analysis::{Observation, Seen};
 use crate::event::{Endpoints, Open, ProcessChange, Role, Stamp};
 use crate::exchange::{ExchangeId, Outcome, RequestHead, ResponseHead, Side, Step, TraceParent};
@@ -17,108 +17,100 @@ use crate::process::Window;
 use crate::service::{Container, ContainerRuntime, EnvFacts, ProcessFacts, Runtime};
 use crate::time::Nanos;
 
-/// An observation that this version does not understand.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Unknown;
-
 /// Connections, and texts, that a batch may list. Ours have a tenth of it; each costs more memory than bytes in the file.
 const MAX_LIST: usize = 1 << 16;
 /// Bytes of one observation. The longest that we write is a process with its command line, some 20 KiB.
 const MAX_ITEM: usize = 1 << 20;
 
-/// Fields of a batch.
-const BASE: u64 = 1;
-const CONNS: u64 = 2;
-const TEXTS: u64 = 3;
-const ITEMS: u64 = 4;
-
-/// A batch with its lists made ready. Observations are decoded one at a time: decoded they can be a hundred times as large.
-#[derive(Debug)]
+/// A batch that is being read: its lists, and where its next observation stands.
+#[derive(Debug, Default)]
 pub(super) struct Decoder {
     base: u64,
     conns: Vec<ConnId>,
     texts: Vec<Arc<str>>,
+    /// The batch.
     payload: Vec<u8>,
-    /// How much of it was decoded.
-    at: usize,
+    /// Bytes of it that were read.
+    read: usize,
 }
 
 impl Decoder {
-    /// Reads the lists.
-    ///
-    /// # Errors
-    ///
-    /// The bytes are no batch, or one that lists more than [`MAX_LIST`] connections or texts.
-    pub fn new(payload: Vec<u8>) -> Result<Self, Malformed> {
-        let (mut base, mut conns, mut texts) = (0, Vec::new(), Vec::new());
-        let mut rest = &*payload;
-        while let Some(field) = first(&mut rest)? {
-            match field {
-                (BASE, Value::Fixed64(value)) => base = value,
-                (CONNS, Value::Bytes(bytes)) if conns.len() < MAX_LIST => {
-                    let conn = Conn::decode(bytes).map_err(|_| Malformed)?;
-                    conns.push(ConnId { sk: conn.name, born: conn.born });
+    /// Takes a batch, and gives back the memory of the one before it.
+    pub fn begin(&mut self, payload: Vec<u8>) -> Result<Vec<u8>, Broken> {
+        let before = std::mem::replace(&mut self.payload, payload);
+        self.base = 0;
+        self.conns.clear();
+        self.texts.clear();
+        self.read = self.payload.len();
+        let mut fields = Fields(&self.payload);
+        while let Some((number, value)) = fields.next()? {
+            match number {
+                1 => self.base = value.fixed64().ok_or(Broken)?,
+                2 | 3 if self.conns.len().max(self.texts.len()) >= MAX_LIST => return Err(Broken),
+                2 => {
+                    let conn = wire::Conn::decode(value.bytes().ok_or(Broken)?).map_err(|_| Broken)?;
+                    self.conns.push(ConnId { sk: conn.name, born: conn.born });
                 }
-                (TEXTS, Value::Bytes(bytes)) if texts.len() < MAX_LIST => {
-                    texts.push(Arc::from(std::str::from_utf8(bytes).map_err(|_| Malformed)?));
-                }
-                (ITEMS, Value::Bytes(_)) => {}
-                (BASE | CONNS | TEXTS | ITEMS, _) => return Err(Malformed),
+                3 => self.texts.push(Arc::from(value.text().ok_or(Broken)?)),
                 _ => {}
             }
         }
-        Ok(Self { base, conns, texts, payload, at: 0 })
+        self.read = 0;
+        Ok(before)
     }
 
-    /// The next observation, or [`Unknown`] for one that makes no sense to this version; `None` at the batch's end.
-    pub fn next(&mut self) -> Option<Result<Observation, Unknown>> {
-        loop {
-            let mut rest = self.payload.get(self.at..)?;
-            let field = first(&mut rest).ok()??;
-            self.at = self.payload.len() - rest.len();
-            if let (ITEMS, Value::Bytes(bytes)) = field {
-                let item = (bytes.len() <= MAX_ITEM).then(|| Item::decode(bytes).ok()).flatten();
-                return Some(item.and_then(|item| self.observation(item)).ok_or(Unknown));
+    /// The next observation: `Some(None)` is one that makes no sense to this version, `None` the end of the batch.
+    pub fn next(&mut self) -> Option<Option<Observation>> {
+        let mut fields = Fields(self.payload.get(self.read..)?);
+        while let Ok(Some((number, value))) = fields.next() {
+            if number == 4 {
+                let item = value.bytes().filter(|item| item.len() <= MAX_ITEM);
+                let observation = item.and_then(|item| self.observation(item));
+                self.read = self.payload.len() - fields.0.len();
+                return Some(observation);
             }
         }
+        self.read = self.payload.len();
+        None
     }
 
-    /// The observation; `None` if it makes no sense to this version.
-    fn observation(&self, item: Item) -> Option<Observation> {
-        Some(match item.kind? {
-            Kind::Open(open) => Observation::Open(Box::new(self.open(&open)?)),
-            Kind::Request(request) => Observation::Step(self.request(request)?),
-            Kind::Response(response) => Observation::Step(Step::Response {
-                id: self.exchange(response.conn, response.number)?,
-                stamp: self.stamp(response.stamp),
-                seq: response.seq,
-                head: ResponseHead {
-                    status: u16::try_from(response.status).ok()?,
-                    truncated: response.truncated,
-                },
-            }),
-            Kind::End(end) => Observation::Step(Step::End {
-                id: self.exchange(end.conn, end.number)?,
-                request_end: self.time(end.request_end),
-                end: self.time(end.end),
-                request_bytes: end.request_bytes,
-                response_bytes: end.response_bytes,
-                outcome: outcome_of(wire::Outcome::try_from(end.outcome).ok()?),
-            }),
-            Kind::Close(close) => {
+    fn observation(&self, item: &[u8]) -> Option<Observation> {
+        let mut fields = Fields(item);
+        let mut found = None;
+        // The last of them counts, as it does to everybody's decoders.
+        while let Some(field) = fields.next().ok()? {
+            if (1..=8).contains(&field.0) {
+                found = Some(field);
+            }
+        }
+        let (number, value) = found?;
+        if number == 8 {
+            return Some(Observation::Watermark(self.time(value.sint64()?)));
+        }
+        let message = value.bytes()?;
+        Some(match number {
+            1 => Observation::Open(Box::new(self.open(&wire::Open::decode(message).ok()?)?)),
+            2 => Observation::Step(self.request(Fields(message))?),
+            3 => Observation::Step(self.response(Fields(message))?),
+            4 => Observation::Step(self.end(Fields(message))?),
+            5 => {
+                let close = wire::Close::decode(message).ok()?;
                 Observation::Close { conn: self.conn(close.conn)?, at: self.time(close.at) }
             }
-            Kind::Change(change) => Observation::Change {
-                stamp: self.stamp(change.stamp),
-                change: match wire::What::try_from(change.what).ok()? {
-                    wire::What::Fork => ProcessChange::Fork { parent: change.parent },
-                    wire::What::Exec => ProcessChange::Exec,
-                    wire::What::Exit => ProcessChange::Exit,
-                },
-                comm: change.comm.try_into().ok()?,
-            },
-            Kind::Process(process) => Observation::Process(Box::new(self.process(*process)?)),
-            Kind::Watermark(at) => Observation::Watermark(self.time(at)),
+            6 => {
+                let change = wire::Change::decode(message).ok()?;
+                Observation::Change {
+                    stamp: self.stamp(change.stamp),
+                    change: match wire::What::try_from(change.what).ok()? {
+                        wire::What::Fork => ProcessChange::Fork { parent: change.parent },
+                        wire::What::Exec => ProcessChange::Exec,
+                        wire::What::Exit => ProcessChange::Exit,
+                    },
+                    comm: change.comm.try_into().ok()?,
+                }
+            }
+            7 => Observation::Process(Box::new(self.process(wire::Process::decode(message).ok()?)?)),
+            _ => return None,
         })
     }
 
@@ -128,6 +120,20 @@ impl Decoder {
 
     fn stamp(&self, stamp: wire::Stamp) -> Stamp {
         Stamp { at: self.time(stamp.at), tgid: stamp.tgid, tid: stamp.tid }
+    }
+
+    fn stamp_in(&self, value: Value<'_>) -> Option<Stamp> {
+        let mut stamp = wire::Stamp::default();
+        let mut fields = Fields(value.bytes()?);
+        while let Some((number, value)) = fields.next().ok()? {
+            match number {
+                1 => stamp.at = value.sint64()?,
+                2 => stamp.tgid = value.uint32()?,
+                3 => stamp.tid = value.uint32()?,
+                _ => {}
+            }
+        }
+        Some(self.stamp(stamp))
     }
 
     fn conn(&self, number: u32) -> Option<ConnId> {
@@ -142,31 +148,96 @@ impl Decoder {
         self.texts.get(number as usize).cloned()
     }
 
-    fn request(&self, request: wire::Request) -> Option<Step> {
-        let traceparent = match request.traceparent.split_at_checked(16) {
-            Some((trace_id, parent_id)) => Some(TraceParent {
-                trace_id: u128::from_be_bytes(trace_id.try_into().ok()?),
-                parent_id: u64::from_be_bytes(parent_id.try_into().ok()?),
-            }),
-            None => None,
-        };
+    /// [`wire::Request`].
+    fn request(&self, mut fields: Fields<'_>) -> Option<Step> {
+        let (mut conn, mut number, mut client, mut first) = (0, 0, false, 0);
+        let (mut stamp, mut seq, mut method, mut target) = (self.stamp(wire::Stamp::default()), 0, 0, "");
+        let (mut host, mut minor, mut traceparent, mut truncated) = (0u32, 0, [].as_slice(), false);
+        while let Some((field, value)) = fields.next().ok()? {
+            match field {
+                1 => conn = value.uint32()?,
+                2 => number = value.uint32()?,
+                3 => client = value.bool()?,
+                4 => first = value.sint64()?,
+                5 => stamp = self.stamp_in(value)?,
+                6 => seq = value.fixed32()?,
+                7 => method = value.uint32()?,
+                8 => target = value.text()?,
+                9 => host = value.uint32()?,
+                10 => minor = value.uint32()?,
+                11 => traceparent = value.bytes()?,
+                12 => truncated = value.bool()?,
+                _ => {}
+            }
+        }
         Some(Step::Request {
-            id: self.exchange(request.conn, request.number)?,
-            side: if request.client { Side::Client } else { Side::Server },
-            first: self.time(request.first),
-            stamp: self.stamp(request.stamp),
-            seq: request.seq,
+            id: self.exchange(conn, number)?,
+            side: if client { Side::Client } else { Side::Server },
+            first: self.time(first),
+            stamp,
+            seq,
             head: RequestHead {
-                method: self.text(request.method)?,
-                target: request.target.into_boxed_str(),
-                host: match request.host.checked_sub(1) {
+                method: self.text(method)?,
+                target: Box::from(target),
+                host: match host.checked_sub(1) {
                     Some(host) => Some(self.text(host)?),
                     None => None,
                 },
-                minor_version: u8::try_from(request.minor).ok()?,
-                traceparent,
-                truncated: request.truncated,
+                minor_version: u8::try_from(minor).ok()?,
+                traceparent: match traceparent.split_at_checked(16) {
+                    Some((trace_id, parent_id)) => Some(Box::new(TraceParent {
+                        trace_id: u128::from_be_bytes(trace_id.try_into().ok()?),
+                        parent_id: u64::from_be_bytes(parent_id.try_into().ok()?),
+                    })),
+                    None => None,
+                },
+                truncated,
             },
+        })
+    }
+
+    /// [`wire::Response`].
+    fn response(&self, mut fields: Fields<'_>) -> Option<Step> {
+        let (mut conn, mut number, mut stamp) = (0, 0, self.stamp(wire::Stamp::default()));
+        let (mut seq, mut status, mut truncated) = (0, 0, false);
+        while let Some((field, value)) = fields.next().ok()? {
+            match field {
+                1 => conn = value.uint32()?,
+                2 => number = value.uint32()?,
+                3 => stamp = self.stamp_in(value)?,
+                4 => seq = value.fixed32()?,
+                5 => status = value.uint32()?,
+                6 => truncated = value.bool()?,
+                _ => {}
+            }
+        }
+        let head = ResponseHead { status: u16::try_from(status).ok()?, truncated };
+        Some(Step::Response { id: self.exchange(conn, number)?, stamp, seq, head })
+    }
+
+    /// [`wire::End`].
+    fn end(&self, mut fields: Fields<'_>) -> Option<Step> {
+        let (mut conn, mut number, mut request_end, mut end) = (0, 0, 0, 0);
+        let (mut request_bytes, mut response_bytes, mut outcome) = (0, 0, 0);
+        while let Some((field, value)) = fields.next().ok()? {
+            match field {
+                1 => conn = value.uint32()?,
+                2 => number = value.uint32()?,
+                3 => request_end = value.sint64()?,
+                4 => end = value.sint64()?,
+                5 => request_bytes = value.uint64()?,
+                6 => response_bytes = value.uint64()?,
+                7 => outcome = value.uint32()? as i32,
+                _ => {}
+            }
+        }
+        Some(Step::End {
+            id: self.exchange(conn, number)?,
+            request_end: self.time(request_end),
+            end: self.time(end),
+            request_bytes,
+            response_bytes,
+            outcome: outcome_of(wire::Outcome::try_from(outcome).ok()?),
         })
     }
 

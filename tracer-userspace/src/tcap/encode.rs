@@ -44,7 +44,7 @@ impl Encoder {
                     target: self.owned(&head.target),
                     host: head.host.as_ref().map_or(0, |host| self.text(host) + 1),
                     minor: head.minor_version.into(),
-                    traceparent: head.traceparent.map_or_else(Vec::new, |parent| {
+                    traceparent: head.traceparent.as_ref().map_or_else(Vec::new, |parent| {
                         [parent.trace_id.to_be_bytes().as_slice(), &parent.parent_id.to_be_bytes()].concat()
                     }),
                     truncated: head.truncated,

@@ -113,18 +113,22 @@ pub fn pack(kind: u8, payload: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(stored);
 }
 
-/// The payload of a frame; `None` if it is not as it was written.
-pub fn unpack(head: &Head, stored: Vec<u8>) -> Option<Vec<u8>> {
-    if crc32fast::hash(&stored) != head.crc {
-        return None;
+/// Puts the payload of a frame, unpacked, into `plain`; `false` if it is not as it was written.
+pub fn unpack(head: &Head, stored: &[u8], plain: &mut Vec<u8>) -> bool {
+    if crc32fast::hash(stored) != head.crc {
+        return false;
     }
     match head.packing {
-        packing::PLAIN => Some(stored),
-        packing::LZ4 => {
-            let plain = lz4_flex::block::decompress(&stored, head.plain as usize).ok()?;
-            (plain.len() == head.plain as usize).then_some(plain)
+        packing::PLAIN => {
+            plain.clear();
+            plain.extend_from_slice(stored);
+            true
         }
-        _ => None,
+        packing::LZ4 => {
+            plain.resize(head.plain as usize, 0);
+            lz4_flex::block::decompress_into(stored, plain).is_ok_and(|length| length == plain.len())
+        }
+        _ => false,
     }
 }
 
@@ -139,7 +143,9 @@ mod tests {
             pack(kind::BATCH, &payload, &mut bytes);
             let head = Head::parse(bytes.first_chunk().unwrap()).unwrap();
             assert_eq!(bytes.len(), HEAD + head.stored as usize);
-            assert_eq!(unpack(&head, bytes[HEAD..].to_vec()).unwrap(), payload);
+            let mut plain = vec![9; 50];
+            assert!(unpack(&head, &bytes[HEAD..], &mut plain));
+            assert_eq!(plain, payload);
         }
     }
 
@@ -151,8 +157,8 @@ mod tests {
             let mut broken = bytes.clone();
             broken[bit / 8] ^= 1 << (bit % 8);
             let read = Head::parse(broken.first_chunk().unwrap())
-                .and_then(|head| unpack(&head, broken[HEAD..].to_vec()));
-            assert_eq!(read, None, "bit {bit}");
+                .is_some_and(|head| unpack(&head, &broken[HEAD..], &mut Vec::new()));
+            assert!(!read, "bit {bit}");
         }
     }
 }

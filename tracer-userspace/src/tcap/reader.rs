@@ -7,8 +7,8 @@ use prost::Message;
 use thiserror::Error;
 
 use super::MAJOR;
-use super::decode::{Decoder, Unknown};
-use super::fields::Malformed;
+use super::decode::Decoder;
+use super::fields::Broken;
 use super::frame::{self, HEAD, Head, MAGIC, PREAMBLE, SYNC, kind};
 use super::window::Window;
 use super::wire;
@@ -122,9 +122,12 @@ pub enum Told {
 pub struct Reader<R> {
     input: Window<R>,
     /// The batch that is being told.
-    batch: Option<Decoder>,
-    /// What comes after it.
-    then: Option<Told>,
+    batch: Decoder,
+    /// What comes before it.
+    first: Option<Told>,
+    /// A payload as it stands in the file, and one unpacked: memory that is used again and again.
+    stored: Vec<u8>,
+    plain: Vec<u8>,
     description: Description,
     /// What is wrong, in the order of the file.
     pub damages: Vec<Damage>,
@@ -135,10 +138,9 @@ pub struct Reader<R> {
     ended: bool,
 }
 
-/// A frame that is as it was written.
+/// A frame that is as it was written. Its payload is in [`Reader::plain`].
 struct Frame {
     kind: u8,
-    payload: Vec<u8>,
     /// What stands before it is not.
     after_damage: bool,
 }
@@ -153,7 +155,8 @@ impl<R: Read> Reader<R> {
     /// Begins to read.
     pub fn open(input: R) -> Result<Self, Problem> {
         let mut input = Window::new(input);
-        let preamble = input.take(PREAMBLE)?;
+        let mut preamble = Vec::new();
+        input.take(PREAMBLE, &mut preamble)?;
         if preamble.is_empty() {
             return Err(Problem::Empty);
         }
@@ -173,8 +176,10 @@ impl<R: Read> Reader<R> {
         }
         let mut reader = Self {
             input,
-            batch: None,
-            then: None,
+            batch: Decoder::default(),
+            first: None,
+            stored: Vec::new(),
+            plain: Vec::new(),
             description: Description {
                 clock: ClockAnchor { monotonic: Nanos(0), unix_nanos: 0 },
                 kernel: String::new(),
@@ -189,13 +194,13 @@ impl<R: Read> Reader<R> {
             unknown_observations: 0,
             ended: false,
         };
-        let first = reader.frame()?.filter(|first| first.payload.len() <= MAX_WHOLE);
+        let first = reader.frame()?.filter(|_| reader.plain.len() <= MAX_WHOLE);
         let read = match first {
-            Some(Frame { kind: kind::DESCRIPTION, payload, after_damage: false }) => {
-                wire::Description::decode(&*payload).ok()
+            Some(Frame { kind: kind::DESCRIPTION, after_damage: false }) => {
+                wire::Description::decode(&*reader.plain).ok()
             }
             // What is lost with the description is little, as long as the clock behind it is there.
-            Some(Frame { kind: kind::CLOCK, payload, after_damage: true }) => wire::Clock::decode(&*payload)
+            Some(Frame { kind: kind::CLOCK, after_damage: true }) => wire::Clock::decode(&*reader.plain)
                 .ok()
                 .map(|clock| wire::Description { clock, ..wire::Description::default() }),
             _ => None,
@@ -221,16 +226,16 @@ impl<R: Read> Reader<R> {
     /// What comes next; `None` at the end.
     pub fn read_next(&mut self) -> io::Result<Option<Told>> {
         loop {
-            if let Some(told) = self.then.take() {
+            if let Some(told) = self.first.take() {
                 return Ok(Some(told));
             }
-            match self.batch.as_mut().and_then(Decoder::next) {
-                Some(Ok(observation)) => return Ok(Some(Told::Observation(observation))),
-                Some(Err(Unknown)) => {
+            match self.batch.next() {
+                Some(Some(observation)) => return Ok(Some(Told::Observation(observation))),
+                Some(None) => {
                     self.unknown_observations += 1;
                     continue;
                 }
-                None => self.batch = None,
+                None => {}
             }
             if self.ended {
                 return Ok(None);
@@ -239,7 +244,7 @@ impl<R: Read> Reader<R> {
                 self.ended = true;
                 continue;
             };
-            self.then = self.content(frame.kind, frame.payload);
+            self.first = self.content(frame.kind);
             if frame.after_damage {
                 return Ok(Some(Told::Hole));
             }
@@ -247,28 +252,28 @@ impl<R: Read> Reader<R> {
     }
 
     /// Takes a whole frame: makes its batch the current one, or says what it tells.
-    fn content(&mut self, kind: u8, payload: Vec<u8>) -> Option<Told> {
+    fn content(&mut self, kind: u8) -> Option<Told> {
         let told = match kind {
             kind::END => {
                 self.ended = true;
                 return None;
             }
-            kind::BATCH => match Decoder::new(payload) {
-                Ok(batch) => {
-                    self.batch = Some(batch);
+            kind::BATCH => match self.batch.begin(std::mem::take(&mut self.plain)) {
+                Ok(memory) => {
+                    self.plain = memory;
                     return None;
                 }
                 // Whole, and yet no batch: of a writer that is not ours.
-                Err(Malformed) => {
+                Err(Broken) => {
                     self.unknown_frames += 1;
                     return Some(Told::Hole);
                 }
             },
             // For people.
             kind::RAW => return None,
-            _ if payload.len() > MAX_WHOLE => None,
-            kind::CLOCK => wire::Clock::decode(&*payload).ok().map(|clock| Told::Clock(anchor(clock))),
-            kind::LEDGER => Some(Told::Ledger(payload)),
+            _ if self.plain.len() > MAX_WHOLE => None,
+            kind::CLOCK => wire::Clock::decode(&*self.plain).ok().map(|clock| Told::Clock(anchor(clock))),
+            kind::LEDGER => Some(Told::Ledger(self.plain.clone())),
             _ => None,
         };
         self.unknown_frames += u64::from(told.is_none());
@@ -295,20 +300,18 @@ impl<R: Read> Reader<R> {
                 continue;
             };
             self.input.skip(HEAD);
-            let payload = self.input.take(head.stored as usize)?;
-            if payload.len() < head.stored as usize {
+            self.input.take(head.stored as usize, &mut self.stored)?;
+            if self.stored.len() < head.stored as usize {
                 self.corrupt(begins - skipped, skipped);
                 self.cut_off();
                 return Ok(None);
             }
-            match frame::unpack(&head, payload) {
-                Some(payload) => {
-                    self.corrupt(begins - skipped, skipped);
-                    return Ok(Some(Frame { kind: head.kind, payload, after_damage: skipped > 0 }));
-                }
-                // The head is right, so is its length: the next frame follows.
-                None => skipped += HEAD as u64 + u64::from(head.stored),
+            if frame::unpack(&head, &self.stored, &mut self.plain) {
+                self.corrupt(begins - skipped, skipped);
+                return Ok(Some(Frame { kind: head.kind, after_damage: skipped > 0 }));
             }
+            // The head is right, so is its length: the next frame follows.
+            skipped += HEAD as u64 + u64::from(head.stored);
         }
     }
 

@@ -214,7 +214,8 @@ fn what_is_written_is_as_described() {
         let head = Head::parse(head).unwrap();
         let (stored, behind) = behind.split_at(head.stored as usize);
         rest = behind;
-        let payload = frame::unpack(&head, stored.to_vec()).unwrap();
+        let mut payload = Vec::new();
+        assert!(frame::unpack(&head, stored, &mut payload));
         let (name, ours) = match head.kind {
             kind::DESCRIPTION => {
                 ("Description", format!("{:?}", wire::Description::decode(&*payload).unwrap()))

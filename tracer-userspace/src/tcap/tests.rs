@@ -95,7 +95,7 @@ fn call(number: u64, out: &mut Vec<Observation>) {
                 host: (number.is_multiple_of(2)).then(|| Arc::from("h.example")),
                 minor_version: 1,
                 traceparent: (number.is_multiple_of(5))
-                    .then_some(TraceParent { trace_id: 7 + u128::from(number), parent_id: 9 }),
+                    .then(|| Box::new(TraceParent { trace_id: 7 + u128::from(number), parent_id: 9 })),
                 truncated: false,
             },
         }));

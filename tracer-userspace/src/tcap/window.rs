@@ -79,19 +79,20 @@ impl<R: Read> Window<R> {
         Ok(len)
     }
 
-    /// Takes the next `len` bytes; fewer only at the end of the file.
-    pub fn take(&mut self, len: usize) -> io::Result<Vec<u8>> {
+    /// Takes the next `len` bytes into `taken`, whose memory is used again; fewer only at the end of the file.
+    pub fn take(&mut self, len: usize, taken: &mut Vec<u8>) -> io::Result<()> {
         let here = self.rest().get(..len).unwrap_or(self.rest());
-        let mut taken = Vec::with_capacity(len.min(TRUST.max(here.len())));
+        taken.clear();
+        taken.reserve(len.min(TRUST.max(here.len())));
         taken.extend_from_slice(here);
         self.skip(taken.len());
         let missing = len - taken.len();
         if missing > 0 && !self.ended {
-            let got = self.input.by_ref().take(missing as u64).read_to_end(&mut taken)?;
+            let got = self.input.by_ref().take(missing as u64).read_to_end(taken)?;
             self.offset += got as u64;
             self.ended = got < missing;
         }
-        Ok(taken)
+        Ok(())
     }
 }
 
@@ -113,15 +114,21 @@ mod tests {
         }
     }
 
+    fn take(window: &mut Window<impl Read>, len: usize) -> Vec<u8> {
+        let mut taken = vec![1, 2, 3];
+        window.take(len, &mut taken).unwrap();
+        taken
+    }
+
     #[test]
     fn looking_takes_nothing_and_taking_goes_on_behind() {
         let mut window = Window::new(Slow(b"0123456789abcdef", 0));
         assert_eq!(window.look(4).unwrap(), b"0123");
         assert_eq!(window.look(6).unwrap(), b"012345");
         window.skip(2);
-        assert_eq!((window.take(9).unwrap(), window.offset()), (b"23456789a".to_vec(), 11));
+        assert_eq!((take(&mut window, 9), window.offset()), (b"23456789a".to_vec(), 11));
         assert_eq!(window.look(100).unwrap(), b"bcdef");
-        assert_eq!((window.take(100).unwrap(), window.offset()), (b"bcdef".to_vec(), 16));
+        assert_eq!((take(&mut window, 100), window.offset()), (b"bcdef".to_vec(), 16));
         assert_eq!(window.look(1).unwrap(), b"");
     }
 

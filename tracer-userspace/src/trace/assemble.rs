@@ -8,7 +8,31 @@ use crate::causality::{Evidence, EvidenceSet, Reason};
 use crate::exchange::{Outcome, Side};
 use crate::time::{ClockAnchor, Nanos};
 
-/// Start and end of each span of a tree.
+/// A record on its way to becoming a span.
+struct Piece {
+    record: Box<Record>,
+    parent: Option<usize>,
+    depth: u32,
+    id: SpanId,
+    parent_id: Option<SpanId>,
+    start: Nanos,
+    end: Nanos,
+}
+
+impl Piece {
+    fn new(Leaf { record, parent, depth }: Leaf) -> Piece {
+        let last = record.end.map(|ended| ended.end).or(record.response.map(|response| response.at));
+        let (start, end) = (record.first, last.unwrap_or(record.stamp.at).max(record.first));
+        let id = SpanId::derive(record.id, record.first);
+        Piece { record, parent, depth, id, parent_id: None, start, end }
+    }
+
+    fn is_complete(&self) -> bool {
+        self.record.end.is_some_and(|ended| ended.outcome == Outcome::Complete)
+    }
+}
+
+/// Corrects start and end of each span of a tree.
 ///
 /// The kernel's hooks stamp a call when it returns. On one host the receiver may return from its call while the
 /// sender still is in its own, so the receiver's stamp can be the earlier one, by microseconds. Within a joined pair
@@ -17,82 +41,59 @@ use crate::time::{ClockAnchor, Nanos};
 /// that order, the earlier one is the better bound for both: the client's start becomes the smaller of the two
 /// starts, and the server's end the smaller of the two ends. The latter only if both sides saw the response to its
 /// last byte; else the ends are of different things.
-fn times(leaves: &[Leaf]) -> Vec<(Nanos, Nanos)> {
-    let mut times: Vec<(Nanos, Nanos)> = leaves
-        .iter()
-        .map(|Leaf { record, .. }| {
-            let last = record.end.map(|ended| ended.end).or(record.response.map(|response| response.at));
-            (record.first, last.unwrap_or(record.stamp.at).max(record.first))
-        })
-        .collect();
-    let complete = |record: &Record| record.end.is_some_and(|ended| ended.outcome == Outcome::Complete);
-    for (at, leaf) in leaves.iter().enumerate() {
-        let Some(parent) = leaf.parent.filter(|_| leaf.record.side == Side::Server) else { continue };
-        let both = leaves.get(parent).is_some_and(|p| complete(&p.record) && complete(&leaf.record));
-        let (Some(&(start, end)), Some(&(client_start, client_end))) = (times.get(at), times.get(parent))
-        else {
-            continue;
-        };
-        if let Some(client) = times.get_mut(parent) {
-            client.0 = client_start.min(start);
+fn correct_times(pieces: &mut [Piece]) {
+    for at in 0..pieces.len() {
+        // Parents stand before their children.
+        let Some((before, [server, ..])) = pieces.split_at_mut_checked(at) else { continue };
+        let parent = server.parent.filter(|_| server.record.side == Side::Server);
+        let Some(client) = parent.and_then(|parent| before.get_mut(parent)) else { continue };
+        if client.is_complete() && server.is_complete() {
+            server.end = server.end.min(client.end).max(server.start);
         }
-        if both && let Some(server) = times.get_mut(at) {
-            server.1 = end.min(client_end).max(start);
-        }
+        client.start = client.start.min(server.start);
     }
-    times
 }
 
 /// Gives out the spans of a tree, by start, then depth, then id.
 pub(super) fn spans(leaves: Vec<Leaf>, clock: &ClockAnchor, out: &mut impl FnMut(Span)) {
-    let times = times(&leaves);
-    let Some(root) = leaves.first() else { return };
+    let mut pieces: Vec<Piece> = leaves.into_iter().map(Piece::new).collect();
+    correct_times(&mut pieces);
+    let Some(root) = pieces.first() else { return };
     // The header nearest to the root names the trace: whoever began it knows its name.
-    let header = leaves
+    let header = pieces
         .iter()
-        .filter(|leaf| leaf.record.head.traceparent.is_some())
-        .min_by_key(|leaf| (leaf.depth, leaf.record.first, leaf.record.id))
-        .and_then(|leaf| leaf.record.head.traceparent);
+        .filter_map(|piece| Some((piece, piece.record.head.traceparent.as_deref()?)))
+        .min_by_key(|(piece, _)| (piece.depth, piece.record.first, piece.record.id))
+        .map(|(_, header)| header.trace_id);
     let trace_id = match header {
-        Some(header) => TraceId(header.trace_id),
+        Some(header) => TraceId(header),
         None => TraceId::derive(root.record.id, root.record.first),
     };
     // A server request without its client in the capture has its caller's span id in the header, if anywhere.
-    let outside = root
-        .record
-        .head
-        .traceparent
-        .filter(|_| root.record.side == Side::Server)
-        .map(|h| SpanId(h.parent_id));
-    let ids: Vec<SpanId> =
-        leaves.iter().map(|leaf| SpanId::derive(leaf.record.id, leaf.record.first)).collect();
-    let mut order: Vec<(Nanos, u32, SpanId, usize)> = leaves
-        .iter()
-        .zip(times.iter().zip(&ids))
-        .enumerate()
-        .map(|(at, (leaf, ((start, _), id)))| (*start, leaf.depth, *id, at))
-        .collect();
-    order.sort_unstable();
-    let mut leaves: Vec<Option<Leaf>> = leaves.into_iter().map(Some).collect();
-    for (start, _, id, at) in order {
-        let (Some(leaf), Some((_, end))) = (leaves.get_mut(at).and_then(Option::take), times.get(at)) else {
-            continue;
-        };
-        let parent = match leaf.parent {
-            Some(parent) => ids.get(parent).copied(),
+    let header = root.record.head.traceparent.as_deref().filter(|_| root.record.side == Side::Server);
+    let outside = header.map(|header| SpanId(header.parent_id));
+    for at in 0..pieces.len() {
+        let Some((before, [piece, ..])) = pieces.split_at_mut_checked(at) else { continue };
+        piece.parent_id = match piece.parent {
+            Some(parent) => before.get(parent).map(|parent| parent.id),
             None => outside,
         };
-        out(one(*leaf.record, trace_id, id, parent, (clock.unix_nanos(start), clock.unix_nanos(*end))));
+    }
+    pieces.sort_by_key(|piece| (piece.start, piece.depth, piece.id));
+    for piece in pieces {
+        let times = (clock.unix_nanos(piece.start), clock.unix_nanos(piece.end));
+        out(one(piece.record, trace_id, piece.id, piece.parent_id, times));
     }
 }
 
 fn one(
-    record: Record,
+    record: Box<Record>,
     trace_id: TraceId,
     span_id: SpanId,
     parent: Option<SpanId>,
     (start, end): (u64, u64),
 ) -> Span {
+    let record = *record;
     let Record { head, side, response, end: ended, .. } = record;
     let status = response.map(|response| response.status);
     let (outcome, incomplete) = span::outcome(ended.map(|ended| ended.outcome));
@@ -115,7 +116,6 @@ fn one(
         span_id,
         parent_span_id: parent,
         service_name: record.service,
-        operation_name: span::operation(&head.method, &head.target),
         start_time: start,
         // Between whole microseconds, so that it agrees with the start as written.
         duration: (end / 1_000).saturating_sub(start / 1_000) * 1_000,
@@ -143,7 +143,11 @@ fn one(
                 Some(Reason::Several(count)) => Some(count),
                 _ => None,
             },
-            other_trace: head.traceparent.map(|h| TraceId(h.trace_id)).filter(|other| *other != trace_id),
+            other_trace: head
+                .traceparent
+                .as_deref()
+                .map(|header| TraceId(header.trace_id))
+                .filter(|other| *other != trace_id),
         },
     }
 }

@@ -148,6 +148,12 @@ impl Conns {
         self.both.contains(&flow)
     }
 
+    /// How much is remembered of connections.
+    pub fn held(&self) -> usize {
+        let Conns { conns, flows, both, numbers: _, order, closing } = self;
+        conns.len() + flows.len() + both.len() + order.len() + closing.len()
+    }
+
     /// A connection ended.
     pub fn close(&mut self, conn: ConnId, at: Nanos) {
         if let Some((known, _)) = self.conns.get_mut(&conn)

@@ -139,6 +139,14 @@ impl Engine {
         self.stats
     }
 
+    /// How many things are remembered, of whatever kind: what grows if something is not forgotten.
+    pub fn held(&self) -> usize {
+        let undecided = self.forest.len() + self.ids.len() + self.order.len() + self.timers.len();
+        let met = self.conns.held() + self.joins.held() + self.in_order.held() + self.causality.held();
+        let unpaired = self.evicted.len() + self.early.values().map(Vec::len).sum::<usize>();
+        undecided + met + unpaired + self.reorder.held()
+    }
+
     /// How many spans are undecided.
     pub fn undecided(&self) -> usize {
         self.forest.len()
@@ -326,7 +334,6 @@ impl Engine {
     ) {
         let conn = self.conns.get(id.conn).copied();
         let flow = conn.and_then(|conn| conn.flow);
-        let kind = CallKind::new(destination(conn.map(|conn| conn.peer)), &head.method, &head.target);
         let service = services.name(stamp.tgid, stamp.at);
         let key = self.forest.plant(Box::new(Record {
             id,
@@ -364,7 +371,9 @@ impl Engine {
             }
             Side::Client => {
                 self.meet_at_request(key);
-                let partner = self.forest.get(key).and_then(|record| record.partner);
+                let Some(record) = self.forest.get(key) else { return };
+                let kind = CallKind::new(destination(record.peer), &record.head.method, &record.head.target);
+                let partner = record.partner;
                 let (verdict, state) = self.causality.call_written(&Call {
                     span: key,
                     first,
@@ -464,16 +473,16 @@ impl Engine {
 }
 
 /// A number that is the same for calls to the same server.
-fn destination(peer: Option<Peer>) -> u64 {
+fn destination(peer: Peer) -> u64 {
     match peer {
-        Some(Peer::Inet(ip, port)) => {
+        Peer::Inet(ip, port) => {
             let address = match ip {
                 std::net::IpAddr::V4(ip) => u64::from(ip.to_bits()),
                 std::net::IpAddr::V6(ip) => (ip.to_bits() ^ ip.to_bits() >> 64) as u64,
             };
             address.wrapping_mul(65_537) ^ u64::from(port)
         }
-        Some(Peer::Unix) => 1,
-        Some(Peer::Unknown) | None => 0,
+        Peer::Unix => 1,
+        Peer::Unknown => 0,
     }
 }

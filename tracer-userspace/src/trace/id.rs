@@ -50,7 +50,7 @@ impl TraceId {
     /// 32 lower-case hexadecimal digits.
     pub fn to_hex(self) -> [u8; 32] {
         let mut text = [0; 32];
-        hex(self.0, &mut text);
+        hex(&self.0.to_be_bytes(), &mut text);
         text
     }
 }
@@ -59,16 +59,15 @@ impl SpanId {
     /// 16 lower-case hexadecimal digits.
     pub fn to_hex(self) -> [u8; 16] {
         let mut text = [0; 16];
-        hex(self.0.into(), &mut text);
+        hex(&self.0.to_be_bytes(), &mut text);
         text
     }
 }
 
-fn hex(mut value: u128, text: &mut [u8]) {
-    for byte in text.iter_mut().rev() {
-        let nibble = value as u8 & 0xf;
-        *byte = if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
-        value >>= 4;
+fn hex(bytes: &[u8], text: &mut [u8]) {
+    let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
+    for (byte, digits) in bytes.iter().zip(text.as_chunks_mut().0) {
+        *digits = [digit(byte >> 4), digit(byte & 0xf)];
     }
 }
 

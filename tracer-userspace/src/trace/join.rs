@@ -61,6 +61,11 @@ impl Joins {
         other.map_or(Meeting::Alone, Meeting::Partner)
     }
 
+    /// How many places are kept.
+    pub fn held(&self) -> usize {
+        self.slots.len()
+    }
+
     /// A request is given out.
     pub fn leave(&mut self, place: Place) {
         if let Some(slot) = self.slots.get_mut(&place) {
@@ -110,6 +115,11 @@ impl InOrder {
             }
             (Some(_), Some(_)) => Meeting::Crowd,
         }
+    }
+
+    /// How many requests wait.
+    pub fn held(&self) -> usize {
+        self.waiting.values().map(Vec::len).sum()
     }
 
     /// A request is given out.

@@ -27,7 +27,7 @@ use crate::time::Nanos;
 pub use engine::{Engine, Limits};
 pub use id::{SpanId, TraceId};
 pub use record::Peer;
-pub use span::{Span, Tags, operation};
+pub use span::{Span, Tags};
 pub use stats::Stats;
 
 /// Who a process is.

@@ -5,7 +5,6 @@
 
 use tracer_common::abi::ConnId;
 
-use crate::arena::{Arena, Key};
 use crate::event::Open;
 use crate::exchange::Step;
 use crate::time::Nanos;
@@ -23,66 +22,97 @@ pub(super) enum Item {
     Exit(u32),
 }
 
-/// Time, connection, number of the exchange, kind.
-type Order = (Nanos, ConnId, u32, u8);
+/// Among items of one time: connection, number of the exchange, kind.
+type Order = (ConnId, u32, u8);
 
 impl Item {
-    fn order(&self, at: Nanos) -> Order {
+    fn order(&self) -> Order {
         match self {
-            Item::Open(open) => (at, open.conn, 0, 0),
+            Item::Open(open) => (open.conn, 0, 0),
             Item::Step(step) => {
                 let kind = match step {
                     Step::Request { .. } => 1,
                     Step::Response { .. } => 2,
                     Step::End { .. } => 3,
                 };
-                (at, step.id().conn, step.id().number, kind)
+                (step.id().conn, step.id().number, kind)
             }
-            Item::Close(conn) => (at, *conn, u32::MAX, 4),
-            Item::Exit(tgid) => (at, ConnId { sk: u64::MAX, born: u64::from(*tgid) }, u32::MAX, 5),
+            Item::Close(conn) => (*conn, u32::MAX, 4),
+            Item::Exit(tgid) => (ConnId { sk: u64::MAX, born: u64::from(*tgid) }, u32::MAX, 5),
         }
     }
 }
 
-/// The buffer. Items stay where they were put; only their small keys are sorted.
+/// The buffer. Items stay where they were put, and only their small keys are sorted: items come nearly in the order of
+/// time, so that taking them in that order goes through memory nearly in one direction.
 #[derive(Debug, Default)]
 pub(super) struct Reorder {
-    items: Arena<Item>,
-    /// What is not ordered yet.
-    fresh: Vec<(Order, Key)>,
+    /// In the order in which they came; those that were taken are gone.
+    items: Vec<Option<Item>>,
+    /// What is not ordered yet: when, and its place in `items`.
+    fresh: Vec<(Nanos, usize)>,
     /// Latest first, so that the earliest is taken off the end.
-    ripe: Vec<(Order, Key)>,
+    ripe: Vec<(Nanos, usize)>,
+    /// Kept for its memory.
+    spare: Vec<Option<Item>>,
 }
 
 impl Reorder {
     /// Something happened at a time.
     pub fn push(&mut self, at: Nanos, item: Item) {
-        let order = item.order(at);
-        self.fresh.push((order, self.items.insert(item)));
+        self.fresh.push((at, self.items.len()));
+        self.items.push(Some(item));
     }
 
     /// How many wait.
     pub fn len(&self) -> usize {
-        self.items.len()
+        self.fresh.len() + self.ripe.len()
     }
 
     /// A time that half of them lie before.
     pub fn middle(&mut self) -> Option<Nanos> {
-        self.fresh.sort_by_key(|(order, _)| *order);
-        self.fresh.get(self.fresh.len() / 2).map(|(order, _)| order.0)
+        self.fresh.sort_unstable();
+        self.fresh.get(self.fresh.len() / 2).map(|(at, _)| *at)
     }
 
     /// Makes everything up to the watermark ripe to be [taken](Reorder::next).
     pub fn ripen(&mut self, watermark: Nanos) {
-        // Nearly sorted: the stable sort finds the runs and only merges them.
-        self.fresh.sort_by_key(|(order, _)| *order);
-        let count = self.fresh.partition_point(|(order, _)| order.0 <= watermark);
+        if self.ripe.is_empty() {
+            self.close_gaps();
+        }
+        self.fresh.sort_unstable();
+        let items = &self.items;
+        for equal in self.fresh.chunk_by_mut(|(one, _), (other, _)| one == other) {
+            if equal.len() > 1 {
+                equal.sort_by_key(|(_, place)| items.get(*place).and_then(Option::as_ref).map(Item::order));
+            }
+        }
+        let count = self.fresh.partition_point(|(at, _)| *at <= watermark);
         self.ripe.extend(self.fresh.drain(..count).rev());
     }
 
     /// The earliest ripe item.
     pub fn next(&mut self) -> Option<(Nanos, Item)> {
-        let (order, key) = self.ripe.pop()?;
-        Some((order.0, self.items.remove(key)?))
+        let (at, place) = self.ripe.pop()?;
+        Some((at, self.items.get_mut(place)?.take()?))
+    }
+
+    /// How many items wait, or leave a gap.
+    pub fn held(&self) -> usize {
+        self.items.len()
+    }
+
+    /// Moves what has not been taken together. Everything ripe has been taken.
+    fn close_gaps(&mut self) {
+        if self.items.len() == self.fresh.len() {
+            return;
+        }
+        for (_, place) in &mut self.fresh {
+            let item = self.items.get_mut(*place).and_then(Option::take);
+            *place = self.spare.len();
+            self.spare.push(item);
+        }
+        self.items.clear();
+        std::mem::swap(&mut self.items, &mut self.spare);
     }
 }

@@ -23,8 +23,6 @@ pub struct Span {
     pub parent_span_id: Option<SpanId>,
     /// Who did the work (server) or made the call (client).
     pub service_name: Arc<str>,
-    /// Method and path.
-    pub operation_name: Box<str>,
     /// Nanoseconds since 1970.
     pub start_time: u64,
     /// Nanoseconds, whole microseconds.
@@ -80,20 +78,24 @@ pub struct Tags {
     pub other_trace: Option<TraceId>,
 }
 
-/// Method and path: the target without query, and without scheme and authority where it has them (RFC 9112, 3.2).
-pub fn operation(method: &str, target: &str) -> Box<str> {
-    let path = match target.split_once("://") {
+impl Span {
+    /// The path, which with the method names the operation: the target without query, and without scheme and authority
+    /// where it has them (RFC 9112, 3.2).
+    pub fn path(&self) -> &str {
+        path(&self.tags.url)
+    }
+}
+
+fn path(target: &str) -> &str {
+    let absolute = if target.starts_with('/') { None } else { target.split_once("://") };
+    let path = match absolute {
         Some((scheme, rest)) if scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
             rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/")
         }
         _ => target,
     };
-    let path = path.split(['?', '#']).next().unwrap_or_default();
-    let mut name = String::with_capacity(method.len() + 1 + path.len());
-    name.push_str(method);
-    name.push(' ');
-    name.push_str(path);
-    name.into_boxed_str()
+    let end = path.bytes().position(|byte| byte == b'?' || byte == b'#');
+    end.and_then(|end| path.get(..end)).unwrap_or(path)
 }
 
 /// The word for an outcome, and whether the span's end is then only a lower bound.
@@ -114,20 +116,18 @@ pub fn outcome(outcome: Option<Outcome>) -> (Option<&'static str>, bool) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
-    fn operations_are_method_and_path() {
+    fn the_path_is_the_target_without_what_surrounds_it() {
         for (target, path) in [
-            ("/users?id=1", "GET /users"),
-            ("/a/17#x", "GET /a/17"),
-            ("*", "GET *"),
-            ("http://shop.example:80/cart?x=/", "GET /cart"),
-            ("http://shop.example", "GET /"),
-            ("/redirect?to=http://x/", "GET /redirect"),
-            ("shop.example:443", "GET shop.example:443"),
+            ("/users?id=1", "/users"),
+            ("/a/17#x", "/a/17"),
+            ("*", "*"),
+            ("http://shop.example:80/cart?x=/", "/cart"),
+            ("http://shop.example", "/"),
+            ("/redirect?to=http://x/", "/redirect"),
+            ("shop.example:443", "shop.example:443"),
         ] {
-            assert_eq!(&*operation("GET", target), path);
+            assert_eq!(super::path(target), path);
         }
     }
 }

@@ -1,10 +1,11 @@
-//! `cargo xtask bench`: what the tracer costs the traced, the bystanders, and the host.
+//! `cargo xtask bench`: what the tracer costs the traced, the bystanders, and the host; and what an analysis costs.
 //!
 //! The machine is assumed to be noisy and shared, so nothing is stated as an absolute time: every measured run stands
 //! between two untraced ones, and the median of the ratios is what counts. Nothing here passes or fails.
 
 mod bystander;
 mod contenders;
+mod offline;
 mod own;
 mod report;
 mod victim;
@@ -29,20 +30,34 @@ pub struct Options {
     /// Write the result into docs/benchmarks.md
     #[arg(long)]
     write: bool,
-    /// Only these parts: bystander, victim, own (default: all)
+    /// Only these parts: bystander, victim, own, offline (default: all)
     parts: Vec<String>,
 }
 
-/// Runs the benchmarks; needs root.
+/// Runs the benchmarks; all but `offline` need root.
 pub fn run(options: &Options) -> Result<()> {
-    setup::bench()?;
-    run::build_tracer()?;
-    if !run::is_root() {
+    let wanted = |part: &str| options.parts.is_empty() || options.parts.iter().any(|p| p == part);
+    let live = ["bystander", "victim", "own"].into_iter().any(wanted);
+    if live {
+        setup::bench()?;
+    }
+    let tracer = run::build_tracer()?;
+    if live && !run::is_root() {
         run::say("tracing needs root: once more through sudo");
         let this = std::env::current_exe()?;
         return run::check(run::as_root(this).args(std::env::args_os().skip(1)));
     }
-    let wanted = |part: &str| options.parts.is_empty() || options.parts.iter().any(|p| p == part);
+    let page = run::workspace().join("docs/benchmarks.md");
+    let show = |place, tables: &str| {
+        print!("{tables}");
+        if options.write { report::write(&page, place, tables) } else { Ok(()) }
+    };
+    if wanted("offline") {
+        show(report::OFFLINE, &offline::markdown(&offline::measure(&tracer, options.rounds)?)?)?;
+    }
+    if !live {
+        return Ok(());
+    }
     let mut report = report::Report::new(options.rounds, options.seconds)?;
     if wanted("bystander") {
         report.bystander = bystander::measure(options.rounds)?;
@@ -53,11 +68,7 @@ pub fn run(options: &Options) -> Result<()> {
     if wanted("own") {
         report.own = Some(own::measure(options.own_seconds)?);
     }
-    print!("{}", report.markdown());
-    if options.write {
-        report.write(&run::workspace().join("docs/benchmarks.md"))?;
-    }
-    Ok(())
+    show(report::LIVE, &report.markdown())
 }
 
 /// The middle value; NaN of nothing.

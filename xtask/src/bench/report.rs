@@ -20,17 +20,26 @@ pub struct Report {
     pub own: Option<own::Own>,
 }
 
-/// Between these lines of the page stands what the command writes; around them, what people wrote.
-const BEGIN: &str = "<!-- measured: begin (cargo xtask bench --write) -->";
-const END: &str = "<!-- measured: end -->";
+/// Between two such lines of the page stands what the command writes; around them, what people wrote.
+#[derive(Clone, Copy)]
+pub struct Place {
+    begin: &'static str,
+    end: &'static str,
+}
+
+/// What the tracer costs while it records.
+pub const LIVE: Place =
+    Place { begin: "<!-- measured: begin (cargo xtask bench --write) -->", end: "<!-- measured: end -->" };
+/// What the analysis of a capture costs.
+pub const OFFLINE: Place = Place {
+    begin: "<!-- offline: begin (cargo xtask bench offline --write) -->",
+    end: "<!-- offline: end -->",
+};
 
 impl Report {
     /// An empty one, with a description of the machine.
     pub fn new(rounds: usize, seconds: u32) -> Result<Self> {
-        let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease")
-            .context("cannot read the kernel's release")?;
-        let cpus = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
-        let machine = format!("Linux {}, {cpus} processors (virtual, shared)", kernel.trim());
+        let machine = machine()?;
         Ok(Self { rounds, seconds, machine, bystander: Vec::new(), victim: Vec::new(), own: None })
     }
 
@@ -109,16 +118,22 @@ impl Report {
         }
         Ok(())
     }
+}
 
-    /// Puts the tables into the page, leaving what people wrote.
-    pub fn write(&self, page: &Path) -> Result<()> {
-        let old =
-            std::fs::read_to_string(page).unwrap_or_else(|_| format!("# Benchmarks\n\n{BEGIN}\n{END}\n"));
-        let (before, rest) =
-            old.split_once(BEGIN).with_context(|| format!("{} has no line {BEGIN}", page.display()))?;
-        let (_, after) =
-            rest.split_once(END).with_context(|| format!("{} has no line {END}", page.display()))?;
-        let new = format!("{before}{BEGIN}\n{}{END}{after}", self.markdown());
-        std::fs::write(page, new).with_context(|| format!("cannot write {}", page.display()))
-    }
+/// What everything is measured on.
+pub fn machine() -> Result<String> {
+    let kernel =
+        std::fs::read_to_string("/proc/sys/kernel/osrelease").context("cannot read the kernel's release")?;
+    let cpus = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
+    Ok(format!("Linux {}, {cpus} processors (virtual, shared)", kernel.trim()))
+}
+
+/// Puts tables into their place of the page, leaving what people wrote.
+pub fn write(page: &Path, Place { begin, end }: Place, tables: &str) -> Result<()> {
+    let old = std::fs::read_to_string(page).with_context(|| format!("cannot read {}", page.display()))?;
+    let (before, rest) =
+        old.split_once(begin).with_context(|| format!("{} has no line {begin}", page.display()))?;
+    let (_, after) = rest.split_once(end).with_context(|| format!("{} has no line {end}", page.display()))?;
+    let new = format!("{before}{begin}\n{tables}{end}{after}");
+    std::fs::write(page, new).with_context(|| format!("cannot write {}", page.display()))
 }

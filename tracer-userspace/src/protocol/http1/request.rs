@@ -70,7 +70,7 @@ impl Http1 {
             target: mask::target(request.target, cx.limits),
             host: request.fields.host.and_then(|host| cx.names.host(host)),
             minor_version: request.minor,
-            traceparent: request.fields.traceparent,
+            traceparent: request.fields.traceparent.map(Box::new),
             truncated,
         };
         let side = if dir == Direction::Rx { Side::Server } else { Side::Client };

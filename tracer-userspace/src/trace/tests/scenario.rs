@@ -203,7 +203,8 @@ impl World {
     }
 
     pub fn traceparent(&mut self, x: X, trace_id: u128, parent_id: u64) {
-        self.exchanges.get_mut(&x).unwrap().head.traceparent = Some(TraceParent { trace_id, parent_id });
+        self.exchanges.get_mut(&x).unwrap().head.traceparent =
+            Some(Box::new(TraceParent { trace_id, parent_id }));
     }
 
     pub fn status(&mut self, x: X, status: u16) {
