@@ -19,6 +19,9 @@ fn main() -> Result<()> {
         kernel: "simulated".to_owned(),
         provider: "simulated".to_owned(),
         missing: Vec::new(),
+        unmasked: false,
+        raw: false,
+        features: Vec::new(),
     };
     let mut writer = Writer::new(file, &description)?;
     let mut traffic = Traffic::new(calls);

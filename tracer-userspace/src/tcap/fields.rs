@@ -64,6 +64,7 @@ pub(super) struct Fields<'a>(pub &'a [u8]);
 
 impl<'a> Fields<'a> {
     /// The next field's number and value: `Ok(None)` at the end, an error where there is no field.
+    #[inline]
     pub fn next(&mut self) -> Result<Option<(u32, Value<'a>)>, Broken> {
         if self.0.is_empty() {
             return Ok(None);
@@ -71,6 +72,7 @@ impl<'a> Fields<'a> {
         self.field().map(Some).ok_or(Broken)
     }
 
+    #[inline]
     fn field(&mut self) -> Option<(u32, Value<'a>)> {
         let key = self.varint()?;
         let number = u32::try_from(key >> 3).ok().filter(|number| *number > 0)?;
@@ -89,6 +91,7 @@ impl<'a> Fields<'a> {
         Some((number, value))
     }
 
+    #[inline]
     fn varint(&mut self) -> Option<u64> {
         let (first, rest) = self.0.split_first()?;
         if *first < 0x80 {
