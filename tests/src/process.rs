@@ -226,6 +226,11 @@ impl Process {
         String::from_utf8_lossy(tail).into_owned()
     }
 
+    /// The file that its output goes to; `None` of one that was started elsewhere.
+    pub fn log(&self) -> Option<&Path> {
+        self.log.as_deref()
+    }
+
     /// Sends a signal to the process alone.
     pub fn signal(&self, signal: libc::c_int) -> Result<()> {
         kill(self.child.id().cast_signed(), signal).with_context(|| format!("cannot signal {}", self.name))

@@ -178,6 +178,11 @@ impl RunLedger {
         );
         add("socket calls: of 32-bit programs, whose memory is not read", self.kernel.calls_32_bit, None);
         add("message heads: their memory was not present", self.kernel.read_fault, None);
+        add(
+            "bytes: read from sockets that the kernel had closed already, or that did not fit into its table",
+            self.kernel.untracked_bytes,
+            None,
+        );
         add("records: of an unknown kind", self.unknown_records, None);
         add(
             "records: of connections beyond those that the memory allows to follow",

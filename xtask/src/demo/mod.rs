@@ -93,7 +93,7 @@ fn record(tracer: &Path, output: &Path, chain: &Users) -> Result<(Process, PathB
     ));
     let directory = chain.nginx.directory();
     let mut process = spec.start(directory)?;
-    let log = directory.join("tracer.output");
+    let log = process.log().context("the tracer's words go nowhere")?.to_path_buf();
     tracer_tests::net::wait("its probes", &mut process, || {
         std::fs::read_to_string(&log).is_ok_and(|text| text.lines().any(|line| line.starts_with("tracing ")))
     })?;
