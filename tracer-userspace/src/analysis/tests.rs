@@ -1,31 +1,15 @@
 //! The analysis of a simulated host: right, the same every time, and in memory that does not grow with its length.
 
-use super::simulate::{CLOCK, Counts, Traffic};
-use super::{Analysis, Observation};
+use super::simulate::Counts;
+use super::{Analysis, Observation, simulate};
 use crate::export::json::ToJson;
-use crate::tcap::{Description, Reader, Told, Writer};
+use crate::tcap::{Reader, Told};
 use crate::trace::Stats;
 
 /// A capture file of at least so many calls.
 fn capture(calls: u64) -> (Vec<u8>, Counts) {
-    let description = Description {
-        clock: CLOCK,
-        kernel: "simulated".to_owned(),
-        provider: "simulated".to_owned(),
-        missing: Vec::new(),
-        unmasked: false,
-        raw: false,
-        features: Vec::new(),
-    };
     let mut file = Vec::new();
-    let mut writer = Writer::new(&mut file, &description).unwrap();
-    let mut traffic = Traffic::new(calls);
-    for (now, observation) in traffic.by_ref() {
-        writer.observe(&observation, now).unwrap();
-        writer.tick(now).unwrap();
-    }
-    let counts = traffic.counts();
-    writer.finish(b"{}").unwrap();
+    let counts = simulate::write(calls, &mut file).unwrap().counts;
     (file, counts)
 }
 

@@ -15,9 +15,11 @@ mod services;
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
+use std::io::Write;
 
 use super::Observation;
 use crate::arena::Key;
+use crate::tcap::{Description, Failed, Writer};
 use crate::time::{ClockAnchor, Nanos};
 use pipes::Pipes;
 use services::{Services, Stage};
@@ -33,6 +35,41 @@ const LAG: u64 = 25 * MS;
 
 /// What both clocks say when it begins.
 pub const CLOCK: ClockAnchor = ClockAnchor { monotonic: Nanos(BEGIN), unix_nanos: 1_700_000_000_000_000_000 };
+
+/// A capture that was written.
+#[derive(Clone, Copy, Debug)]
+pub struct Written {
+    /// What is in it.
+    pub counts: Counts,
+    /// How long it lasts.
+    pub milliseconds: u64,
+    /// Its size.
+    pub bytes: u64,
+}
+
+/// Writes a capture of at least so many calls.
+pub fn write(calls: u64, file: impl Write) -> Result<Written, Failed> {
+    let description = Description {
+        clock: CLOCK,
+        kernel: "simulated".to_owned(),
+        provider: "simulated".to_owned(),
+        missing: Vec::new(),
+        unmasked: false,
+        raw: false,
+        features: Vec::new(),
+    };
+    let mut writer = Writer::new(file, &description)?;
+    let mut traffic = Traffic::new(calls);
+    let mut last = CLOCK.monotonic;
+    for (now, observation) in traffic.by_ref() {
+        writer.observe(&observation, now)?;
+        writer.tick(now)?;
+        last = now;
+    }
+    let milliseconds = last.since(CLOCK.monotonic) / 1_000_000;
+    let bytes = writer.finish(format!("{{\"observed_ms\":{milliseconds}}}").as_bytes())?;
+    Ok(Written { counts: traffic.counts(), milliseconds, bytes })
+}
 
 /// How much was simulated so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
