@@ -26,6 +26,33 @@ pub struct Stamp {
     pub tgid: u32,
     /// Thread id.
     pub tid: u32,
+    /// What the thread was doing.
+    pub scene: Scene,
+}
+
+/// What a thread was doing when it moved bytes, as far as that helps to say whose work it was. Zero: not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Scene {
+    /// How often the thread had come back from waiting for descriptors (epoll_wait, poll, select, io_uring_enter).
+    pub turn: u32,
+    /// Thread of the same process that last handed it something by waking it (futex, eventfd, pipe, socketpair) or created
+    /// it.
+    pub waker: u32,
+    /// When that was.
+    pub woken: Nanos,
+    /// The runtime's own task for which the bytes were moved (a goroutine's id).
+    pub task: u64,
+    /// The task that created it.
+    pub parent_task: u64,
+}
+
+/// Who moved the last byte of a message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mover {
+    /// Thread id; 0: not known.
+    pub tid: u32,
+    /// [`Scene::turn`] of that thread; 0: not known.
+    pub turn: u32,
 }
 
 /// The two ends of a connection.

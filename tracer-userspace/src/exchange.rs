@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tracer_common::abi::ConnId;
 
-use crate::event::Stamp;
+use crate::event::{Mover, Stamp};
 use crate::time::Nanos;
 
 /// Names an exchange within a capture: its connection end and its running number on it.
@@ -124,6 +124,8 @@ pub enum Step {
         request_end: Nanos,
         /// Last byte of the response; without a response the time until which none came.
         end: Nanos,
+        /// Who moved the last byte of the response.
+        by: Mover,
         /// Bytes of the request, head and body.
         request_bytes: u64,
         /// Bytes of the response, head and body, interim responses included.

@@ -10,7 +10,7 @@ fn request(conn: u64, tgid: u32, at: u64) -> Observation {
         id: ExchangeId { conn: ConnId { sk: conn, born: 1 }, number: 0 },
         side: Side::Server,
         first: Nanos(at),
-        stamp: Stamp { at: Nanos(at), tgid, tid: tgid },
+        stamp: Stamp { at: Nanos(at), tgid, tid: tgid, ..Stamp::default() },
         seq: 0,
         head: RequestHead {
             method: Arc::from("GET"),

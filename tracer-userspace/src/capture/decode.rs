@@ -75,7 +75,7 @@ pub fn counts(sk: u64, conn: &Conn, at: Nanos) -> Counts {
 }
 
 fn stamp(header: &Header) -> Stamp {
-    Stamp { at: Nanos(header.ts), tgid: header.tgid, tid: header.tid }
+    Stamp { at: Nanos(header.ts), tgid: header.tgid, tid: header.tid, ..Stamp::default() }
 }
 
 fn open(record: &OpenRecord, stamp: Stamp) -> Open {
@@ -106,6 +106,7 @@ fn open(record: &OpenRecord, stamp: Stamp) -> Open {
             at: Nanos(record.birth),
             tgid: record.birth_tgid,
             tid: record.birth_tid,
+            ..Stamp::default()
         }),
         peek: record.peek,
         peek_len: record.peek_len,
@@ -148,7 +149,7 @@ mod tests {
         assert_eq!(segment.data, b"GET");
         assert_eq!((segment.dir, segment.starts, segment.len, segment.seq), (Direction::Tx, true, 100, 9));
         assert_eq!(segment.rx, progress);
-        assert_eq!(segment.stamp, Stamp { at: Nanos(7), tgid: 10, tid: 11 });
+        assert_eq!(segment.stamp, Stamp { at: Nanos(7), tgid: 10, tid: 11, ..Stamp::default() });
     }
 
     #[test]

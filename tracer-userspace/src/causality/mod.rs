@@ -286,7 +286,7 @@ impl Causality {
             Claim::Unknown => Context::Unknown { since: call.first },
             Claim::Nobody => Context::Outside,
         };
-        self.turn(Stamp { at, tgid: call.tgid, tid }, context);
+        self.turn(Stamp { at, tgid: call.tgid, tid, ..Stamp::default() }, context);
     }
 
     /// A thread turns to something.

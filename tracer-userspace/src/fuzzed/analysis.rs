@@ -53,7 +53,7 @@ fn time(input: &mut Input<'_>) -> Nanos {
 
 fn stamp(input: &mut Input<'_>) -> Stamp {
     let who = input.byte();
-    Stamp { at: time(input), tgid: u32::from(who & 3), tid: u32::from(who >> 2 & 3) }
+    Stamp { at: time(input), tgid: u32::from(who & 3), tid: u32::from(who >> 2 & 3), ..Stamp::default() }
 }
 
 fn conn(input: &mut Input<'_>) -> ConnId {
@@ -141,6 +141,7 @@ fn step(input: &mut Input<'_>) -> Step {
             id: id(input),
             request_end: time(input),
             end: time(input),
+            by: Default::default(),
             request_bytes: input.number(),
             response_bytes: input.number(),
             outcome: input.of(&[

@@ -133,7 +133,7 @@ fn raw(input: &mut Input<'_>) {
     while !input.is_empty() {
         let action = input.byte();
         let conn = ConnId { sk: u64::from(action >> 5 & 1), born: 1 };
-        let stamp = Stamp { at: Nanos(u64::from(input.byte())), tgid: 1, tid: 1 };
+        let stamp = Stamp { at: Nanos(u64::from(input.byte())), tgid: 1, tid: 1, ..Stamp::default() };
         let mut progress = || Progress {
             bytes: u64::from(input.word()),
             last: u64::from(input.byte()),
@@ -197,7 +197,7 @@ mod tests {
         for (rx, tx) in [(none, none), (most, none), (none, most), (most, most)] {
             let segment = Segment {
                 conn,
-                stamp: Stamp { at: Nanos(u64::MAX), tgid: 1, tid: 1 },
+                stamp: Stamp { at: Nanos(u64::MAX), tgid: 1, tid: 1, ..Stamp::default() },
                 dir: Direction::Rx,
                 rx,
                 tx,

@@ -29,16 +29,24 @@ impl World {
     }
 
     fn fork(&mut self, at: u64, parent: u32, child: u32, name: &str) {
-        let stamp = Stamp { at: Nanos(at), tgid: child, tid: child };
+        let stamp = Stamp { at: Nanos(at), tgid: child, tid: child, ..Stamp::default() };
         self.0.change(stamp, ProcessChange::Fork { parent }, &comm(name));
     }
 
     fn exec(&mut self, at: u64, pid: u32, name: &str) {
-        self.0.change(Stamp { at: Nanos(at), tgid: pid, tid: pid }, ProcessChange::Exec, &comm(name));
+        self.0.change(
+            Stamp { at: Nanos(at), tgid: pid, tid: pid, ..Stamp::default() },
+            ProcessChange::Exec,
+            &comm(name),
+        );
     }
 
     fn exit(&mut self, at: u64, pid: u32) {
-        self.0.change(Stamp { at: Nanos(at), tgid: pid, tid: pid }, ProcessChange::Exit, &comm(""));
+        self.0.change(
+            Stamp { at: Nanos(at), tgid: pid, tid: pid, ..Stamp::default() },
+            ProcessChange::Exit,
+            &comm(""),
+        );
     }
 
     fn read(&mut self, begin: u64, end: u64, facts: ProcessFacts) {

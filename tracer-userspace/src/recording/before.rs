@@ -113,7 +113,7 @@ mod tests {
         let ip = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let mut open = Open {
             conn: ConnId { sk: inode, born: 1 },
-            stamp: Stamp { at: Nanos(1), tgid: 5, tid: 5 },
+            stamp: Stamp { at: Nanos(1), tgid: 5, tid: 5, ..Stamp::default() },
             endpoints: Endpoints::Inet { local: ip, local_port: 80, remote: ip, remote_port: 40_000 },
             netns,
             inode,

@@ -146,7 +146,7 @@ impl Kernel {
             }
             let segment = Segment {
                 conn: self.conn,
-                stamp: Stamp { at: Nanos(at), tgid: 1, tid: 1 },
+                stamp: Stamp { at: Nanos(at), tgid: 1, tid: 1, ..Stamp::default() },
                 dir,
                 rx,
                 tx,
@@ -196,7 +196,7 @@ impl Kernel {
             if self.role == Role::Active { (40_000, 8080) } else { (8080, 40_000) };
         self.events.push(Recorded::Open(Box::new(Open {
             conn: self.conn,
-            stamp: Stamp { at: Nanos(at), tgid: 1, tid: 1 },
+            stamp: Stamp { at: Nanos(at), tgid: 1, tid: 1, ..Stamp::default() },
             endpoints: Endpoints::Inet { local: address, local_port, remote: address, remote_port },
             netns: 1,
             inode: 1,

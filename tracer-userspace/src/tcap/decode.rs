@@ -119,7 +119,7 @@ impl Decoder {
     }
 
     fn stamp(&self, stamp: wire::Stamp) -> Stamp {
-        Stamp { at: self.time(stamp.at), tgid: stamp.tgid, tid: stamp.tid }
+        Stamp { at: self.time(stamp.at), tgid: stamp.tgid, tid: stamp.tid, ..Stamp::default() }
     }
 
     fn stamp_in(&self, value: Value<'_>) -> Option<Stamp> {
@@ -235,6 +235,7 @@ impl Decoder {
             id: self.exchange(conn, number)?,
             request_end: self.time(request_end),
             end: self.time(end),
+            by: Default::default(),
             request_bytes,
             response_bytes,
             outcome: outcome_of(wire::Outcome::try_from(outcome).ok()?),

@@ -58,17 +58,23 @@ impl Encoder {
                 status: head.status.into(),
                 truncated: head.truncated,
             }),
-            Observation::Step(Step::End { id, request_end, end, request_bytes, response_bytes, outcome }) => {
-                Kind::End(End {
-                    conn: self.conn(id.conn),
-                    number: id.number,
-                    request_end: self.time(*request_end),
-                    end: self.time(*end),
-                    request_bytes: *request_bytes,
-                    response_bytes: *response_bytes,
-                    outcome: outcome_of(*outcome).into(),
-                })
-            }
+            Observation::Step(Step::End {
+                id,
+                request_end,
+                end,
+                by: _,
+                request_bytes,
+                response_bytes,
+                outcome,
+            }) => Kind::End(End {
+                conn: self.conn(id.conn),
+                number: id.number,
+                request_end: self.time(*request_end),
+                end: self.time(*end),
+                request_bytes: *request_bytes,
+                response_bytes: *response_bytes,
+                outcome: outcome_of(*outcome).into(),
+            }),
             Observation::Close { conn, at } => {
                 Kind::Close(Close { conn: self.conn(*conn), at: self.time(*at) })
             }

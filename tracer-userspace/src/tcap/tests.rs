@@ -31,7 +31,7 @@ fn description() -> Description {
 }
 
 fn stamp(at: u64, tgid: u32) -> Stamp {
-    Stamp { at: Nanos(at), tgid, tid: tgid + 1 }
+    Stamp { at: Nanos(at), tgid, tid: tgid + 1, ..Stamp::default() }
 }
 
 fn process(pid: u32, program: &str) -> Observation {
@@ -113,6 +113,7 @@ fn call(number: u64, out: &mut Vec<Observation>) {
             id,
             request_end: Nanos(at),
             end: Nanos(at + late),
+            by: Default::default(),
             request_bytes: 50,
             response_bytes: 120,
             outcome: Outcome::Complete,

@@ -407,7 +407,7 @@ impl Engine {
                 }
                 self.meet_at_response(key, stamp.at);
             }
-            Step::End { id, request_end: _, end, request_bytes, response_bytes, outcome } => {
+            Step::End { id, request_end: _, end, by: _, request_bytes, response_bytes, outcome } => {
                 if record.end.is_some() {
                     self.stats.stray_steps += 1;
                     return;

@@ -39,7 +39,7 @@ impl Peer {
         let here = std::net::IpAddr::from([127, 0, 0, 1]);
         streams.on_open(&Open {
             conn: self.conn,
-            stamp: Stamp { at: Nanos(1), tgid: 1, tid: 1 },
+            stamp: Stamp { at: Nanos(1), tgid: 1, tid: 1, ..Stamp::default() },
             endpoints: Endpoints::Inet { local: here, local_port: 80, remote: here, remote_port: 40_000 },
             netns: 1,
             inode: 1,
@@ -65,7 +65,7 @@ impl Peer {
         self.at += 1;
         let segment = Segment {
             conn: self.conn,
-            stamp: Stamp { at: Nanos(self.at), tgid: 1, tid: 1 },
+            stamp: Stamp { at: Nanos(self.at), tgid: 1, tid: 1, ..Stamp::default() },
             dir,
             rx: Self::progress(self.rx, self.at),
             tx: Self::progress(self.tx, self.at),

@@ -50,7 +50,7 @@ pub fn ends(pid: u32, now: u64) -> Observation {
 
 /// Something that a process's first thread does.
 pub fn main_thread(pid: u32, at: u64) -> Stamp {
-    Stamp { at: Nanos(at), tgid: pid, tid: pid }
+    Stamp { at: Nanos(at), tgid: pid, tid: pid, ..Stamp::default() }
 }
 
 fn seen(pid: u32, ppid: u32, comm: &str, args: &[&str], port: Option<u16>) -> Seen {

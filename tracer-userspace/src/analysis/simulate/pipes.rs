@@ -138,6 +138,7 @@ impl Pipes {
             id,
             request_end: end.first,
             end: Nanos(stamp.at.0 + if late { 20 * US } else { 0 }),
+            by: Default::default(),
             request_bytes,
             response_bytes: bytes,
             outcome: Outcome::Complete,

@@ -110,7 +110,7 @@ impl Request {
     }
 
     fn shop(&self, at: u64) -> Stamp {
-        Stamp { at: Nanos(at), tgid: SHOP, tid: SHOP + 1 + self.thread as u32 }
+        Stamp { at: Nanos(at), tgid: SHOP, tid: SHOP + 1 + self.thread as u32, ..Stamp::default() }
     }
 
     fn stock(&self, at: u64) -> Stamp {

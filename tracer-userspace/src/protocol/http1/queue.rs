@@ -93,6 +93,7 @@ impl Exchange {
             id: ExchangeId { conn: cx.conn, number: self.number },
             request_end: self.request.last,
             end: at,
+            by: Default::default(),
             request_bytes: self.request.bytes,
             response_bytes: self.response.bytes,
             outcome,

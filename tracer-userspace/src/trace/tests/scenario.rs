@@ -173,7 +173,7 @@ impl World {
     /// The thread that called connect, and when.
     pub fn connected(&mut self, pipe: Pipe, at: u64, tid: u32) {
         let end = self.pipes[pipe].client.as_mut().unwrap();
-        end.birth = Some(Stamp { at: Nanos(T0 + at), tgid: end.pid, tid });
+        end.birth = Some(Stamp { at: Nanos(T0 + at), tgid: end.pid, tid, ..Stamp::default() });
     }
 
     /// A new exchange on a connection; nothing has happened yet.
@@ -214,7 +214,7 @@ impl World {
     fn step(&mut self, x: X, side: Side, at: u64, tid: u32) -> Option<ExchangeId> {
         let p = &mut self.pipes[x.0];
         let end = if side == Side::Client { p.client.as_mut() } else { p.server.as_mut() }?;
-        let stamp = Stamp { at: Nanos(T0 + at), tgid: end.pid, tid };
+        let stamp = Stamp { at: Nanos(T0 + at), tgid: end.pid, tid, ..Stamp::default() };
         if !std::mem::replace(&mut end.opened, true) {
             let open = Open {
                 conn: end.conn,
@@ -266,6 +266,7 @@ impl World {
                 id: ExchangeId { conn: end.conn, number },
                 request_end: Nanos(T0 + first),
                 end: Nanos(T0 + at),
+                by: Default::default(),
                 request_bytes: 100,
                 response_bytes: 300,
                 outcome,
