@@ -22,10 +22,18 @@ pub enum Evidence {
     Birth = 6,
     /// The request was the only one open in the process.
     SoleRequest = 7,
+    /// The loop of the thread took as many turns from request to call as it usually does.
+    Turns = 8,
+    /// The calling thread had been woken by the request's thread.
+    Wake = 9,
+    /// Calls of this kind leave in the order in which their requests came to be ready.
+    Queue = 10,
+    /// The delay is what it usually is, and other requests' calls fit to them.
+    Timing = 11,
 }
 
 impl Evidence {
-    const ALL: [Evidence; 8] = [
+    const ALL: [Evidence; 12] = [
         Evidence::Connection,
         Evidence::Translated,
         Evidence::Order,
@@ -34,6 +42,10 @@ impl Evidence {
         Evidence::Continuation,
         Evidence::Birth,
         Evidence::SoleRequest,
+        Evidence::Turns,
+        Evidence::Wake,
+        Evidence::Queue,
+        Evidence::Timing,
     ];
 
     /// The word in the output.
@@ -47,6 +59,10 @@ impl Evidence {
             Evidence::Continuation => "continuation",
             Evidence::Birth => "birth",
             Evidence::SoleRequest => "sole-request",
+            Evidence::Turns => "loop-turns",
+            Evidence::Wake => "wake",
+            Evidence::Queue => "queue-order",
+            Evidence::Timing => "timing",
         }
     }
 }
@@ -111,6 +127,20 @@ pub enum Reason {
     Limit,
     /// The candidate is itself a consequence of the call.
     Circular,
+}
+
+impl Reason {
+    /// Whether weighing the call with others cannot help.
+    pub fn is_final(self) -> bool {
+        matches!(
+            self,
+            Reason::Background
+                | Reason::Ended
+                | Reason::BeforeCapture
+                | Reason::Limit
+                | Reason::Circular
+        )
+    }
 }
 
 impl fmt::Display for Reason {

@@ -14,6 +14,7 @@
 mod background;
 mod decide;
 mod evidence;
+pub mod joint;
 mod process;
 mod prompt;
 mod request;
@@ -62,6 +63,13 @@ pub struct CallState {
     promised: Option<(Owner, Key)>,
     /// Thread that read the response.
     reader: Option<u32>,
+}
+
+impl CallState {
+    /// The thread that began to read the response.
+    pub fn reader(&self) -> Option<u32> {
+        self.reader
+    }
 }
 
 /// The machine.

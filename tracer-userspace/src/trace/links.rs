@@ -7,12 +7,15 @@ use super::engine::Engine;
 use super::join::{Meeting, Place};
 use super::record::Question;
 use crate::arena::Key;
+use crate::causality::joint::Decision;
 use crate::causality::{Evidence, EvidenceSet, Hold, Link, Reason, Settled, Verdict};
 use crate::exchange::Side;
 use crate::time::Nanos;
 
 /// A call waits this long for several requests that are being answered to end; then it is undecided.
 const PATIENCE: u64 = 2_000_000_000;
+/// A link that is less sure is not told.
+const MIN_CONFIDENCE: f32 = 0.9;
 /// Stamps of the two ends of one connection contradict their true order by less than this.
 const SKEW: u64 = 50_000_000;
 
@@ -144,7 +147,10 @@ impl Engine {
     /// Carries a verdict out.
     pub(super) fn judge(&mut self, call: Key, verdict: Verdict) {
         match verdict {
-            Verdict::Nobody => self.stats.ownerless += 1,
+            Verdict::Nobody => {
+                self.stats.ownerless += 1;
+                self.is(call, None);
+            }
             Verdict::Unknown(reason) => self.no_parent(call, reason),
             Verdict::Link(link) if link.hold == Hold::No => self.tell(call, &link),
             Verdict::Link(link) => self.ask(call, Question::Held(link)),
@@ -262,10 +268,56 @@ impl Engine {
         self.answered(call);
     }
 
+    /// No single rule says whose a call is: it is weighed with all others of its time, where that may help.
     fn no_parent(&mut self, call: Key, reason: Reason) {
         self.stats.undecided += 1;
-        if let Some(record) = self.forest.get_mut(call) {
-            record.reason = Some(reason);
+        let Some(record) = self.forest.get_mut(call) else { return };
+        record.reason = Some(reason);
+        let tgid = record.stamp.tgid;
+        if reason.is_final() {
+            return self.joint.is(tgid, call, None);
+        }
+        for span in self.joint.wait(tgid, call) {
+            self.forest.hold(span);
+        }
+    }
+
+    /// A rule says whose a call is.
+    fn is(&mut self, call: Key, parent: Option<Key>) {
+        if let Some(record) = self.forest.get(call) {
+            self.joint.is(record.stamp.tgid, call, parent);
+        }
+    }
+
+    /// Calls that were weighed together.
+    pub(super) fn decide(&mut self, now: Nanos, last: bool) {
+        let outcome = self.joint.advance(now, last);
+        for decision in outcome.decisions {
+            self.weighed(decision);
+        }
+        for span in outcome.free {
+            self.forest.release(span);
+        }
+    }
+
+    fn weighed(&mut self, decision: Decision) {
+        let call = decision.call;
+        let Some(record) = self.forest.get_mut(call) else { return };
+        if record.node.parent().is_some() || record.question.is_some() {
+            return;
+        }
+        let Some((parent, confidence)) = decision.candidates.first().copied() else { return };
+        record.confidence = confidence;
+        if confidence < MIN_CONFIDENCE {
+            return;
+        }
+        if self.forest.get(parent).is_some() && self.forest.attach(call, parent).is_ok() {
+            self.stats.undecided = self.stats.undecided.saturating_sub(1);
+            self.stats.told(decision.evidence);
+            if let Some(record) = self.forest.get_mut(call) {
+                record.evidence = decision.evidence;
+                record.reason = None;
+            }
         }
     }
 
@@ -275,6 +327,7 @@ impl Engine {
         } else if self.forest.attach(call, link.parent).is_err() {
             self.no_parent(call, Reason::Circular);
         } else {
+            self.is(call, Some(link.parent));
             self.stats.told(link.evidence);
             if let Some(record) = self.forest.get_mut(call) {
                 record.evidence = link.evidence;

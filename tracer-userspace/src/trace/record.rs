@@ -122,6 +122,8 @@ pub(super) struct Record {
     pub call: CallState,
     /// What the link to the parent rests on.
     pub evidence: EvidenceSet,
+    /// How sure the link is, where it was weighed.
+    pub confidence: f32,
     /// Why there is no parent.
     pub reason: Option<Reason>,
     /// What is not decided.
