@@ -57,11 +57,19 @@ pub fn chosen(services: &[String], shapes: &[String], loads: &[String]) -> Resul
 }
 
 fn choose<T>(all: Vec<T>, words: &[String], name: impl Fn(&T) -> String) -> Result<Vec<T>> {
-    if let Some(unknown) = words.iter().find(|word| !all.iter().any(|one| name(one) == **word)) {
+    if let Some(unknown) = words.iter().find(|word| !all.iter().any(|one| fits(&name(one), word))) {
         let names: Vec<String> = all.iter().map(&name).collect();
         bail!("{unknown} is none of {}", names.join(", "));
     }
-    Ok(all.into_iter().filter(|one| words.is_empty() || words.contains(&name(one))).collect())
+    Ok(all.into_iter().filter(|one| words.is_empty() || words.iter().any(|word| fits(&name(one), word))).collect())
+}
+
+/// `python-*` means all whose names begin like that, anything else is a whole name.
+fn fits(name: &str, word: &str) -> bool {
+    match word.strip_suffix('*') {
+        Some(beginning) => name.starts_with(beginning),
+        None => name == word,
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //! truth and the circumstances are kept.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ pub const CIRCUMSTANCES: &str = "run.json";
 
 /// Records cells.
 pub struct Recorder {
+    tracer: PathBuf,
     backend: Backend,
     database: Backend,
     requests: usize,
@@ -30,10 +31,15 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// With this many requests for each cell, and not longer than `seconds`.
-    pub fn new(requests: usize, seconds: u64) -> Result<Self> {
-        let time = Duration::from_secs(seconds);
-        Ok(Self { backend: Backend::http()?, database: Backend::database()?, requests, time })
+    /// With this tracer and this many requests for each cell, and not longer than `seconds`.
+    pub fn new(tracer: &Path, requests: usize, seconds: u64) -> Result<Self> {
+        Ok(Self {
+            tracer: tracer.to_path_buf(),
+            backend: Backend::http()?,
+            database: Backend::database()?,
+            requests,
+            time: Duration::from_secs(seconds),
+        })
     }
 
     /// Records a cell into a directory; returns a line about it.
@@ -42,7 +48,7 @@ impl Recorder {
         fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
         let capture = directory.join(CAPTURE);
         let pid = service.pid().to_string();
-        let tracer = Tracer::record(&["--pid", &pid, "-o", &capture.to_string_lossy()])?;
+        let tracer = Tracer::record_by(&self.tracer, &["--pid", &pid, "-o", &capture.to_string_lossy()])?;
         let drive = Drive {
             server: service.address(),
             paths: cell.shape.paths(),
