@@ -130,6 +130,7 @@ class Capture:
                 "method": batch.texts[it.method],
                 "target": it.target,
                 "host": batch.texts[it.host - 1] if it.host else None,
+                "headers": {batch.texts[kept.name]: kept.value for kept in it.kept},
                 "status": None, "outcome": None,
                 "start_ns": first, "end_ns": max(first, self.unix(batch.base, it.stamp.at)),
                 **self.ends.get(end, {}),
