@@ -78,12 +78,6 @@ impl Spec {
         })
     }
 
-    /// Runs another program instead, with the same arguments.
-    pub fn run_with(mut self, program: &Path) -> Result<Self> {
-        self.program = Self::new(program)?.program;
-        Ok(self)
-    }
-
     /// Adds an argument.
     pub fn arg(mut self, arg: impl Into<String>) -> Self {
         self.args.push(arg.into());

@@ -34,7 +34,6 @@ public final class Front {
     private static final byte[] OK = "ok\n".getBytes(StandardCharsets.US_ASCII);
     private static final SecureRandom RANDOM = new SecureRandom();
     private static final String BACKEND = "http://" + System.getenv("BACKEND");
-    private static final boolean QUERY = System.getenv("TRUTH_QUERY") != null;
     private static final Map<String, List<List<String>>> PLANS = Map.of(
             "/front", List.of(List.of("b"), List.of("c")),
             "/other", List.of(List.of("c"), List.of("d")),
@@ -145,16 +144,12 @@ public final class Front {
         return fresh;
     }
 
-    private static URI uri(String name, String fresh) {
-        return URI.create(BACKEND + "/" + name + (QUERY ? "?truth=" + fresh : ""));
-    }
-
     private static Void call(String incoming, String name) throws IOException {
         if (name.equals(WAIT)) {
             return query();
         }
         String fresh = fresh(incoming);
-        HttpURLConnection connection = (HttpURLConnection) uri(name, fresh).toURL().openConnection();
+        HttpURLConnection connection = (HttpURLConnection) URI.create(BACKEND + "/" + name).toURL().openConnection();
         connection.setRequestProperty("x-truth-id", fresh);
         try (InputStream body = connection.getInputStream()) {
             body.readAllBytes();
@@ -173,7 +168,7 @@ public final class Front {
             }, workers);
         }
         String fresh = fresh(incoming);
-        HttpRequest request = HttpRequest.newBuilder(uri(name, fresh)).header("x-truth-id", fresh).build();
+        HttpRequest request = HttpRequest.newBuilder(URI.create(BACKEND + "/" + name)).header("x-truth-id", fresh).build();
         return client.sendAsync(request, HttpResponse.BodyHandlers.ofString());
     }
 

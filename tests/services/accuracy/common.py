@@ -2,7 +2,7 @@
 
 A path's plan is a list of steps; the calls of one step are made at once, the steps one after the other. The id of a
 request stands in the header x-truth-id, which the tracer does not look at; every call gets a fresh one, and the pair is
-written down. TRUTH_QUERY puts the id into the query as well.
+written down.
 """
 
 import os
@@ -30,7 +30,6 @@ PLANS = {
 }
 
 _truth = os.open(os.environ["TRUTH"], os.O_WRONLY | os.O_APPEND)
-_query = "TRUTH_QUERY" in os.environ
 
 
 def plan(path):
@@ -41,8 +40,8 @@ def plan(path):
     return steps
 
 
-def outgoing(incoming, name):
-    """The target and the headers of a call, which is written down."""
+def outgoing(incoming):
+    """The headers of a call, which is written down."""
     fresh = secrets.token_hex(8)
     os.write(_truth, f"{incoming} {fresh}\n".encode())
-    return f"/{name}" + (f"?truth={fresh}" if _query else ""), {"x-truth-id": fresh}
+    return {"x-truth-id": fresh}

@@ -31,7 +31,6 @@ var (
 		"/db":     {{wait}, {"b"}},
 	}
 	truth    *os.File
-	inQuery  = os.Getenv("TRUTH_QUERY") != ""
 	client   = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 512}}
 	database = make(chan net.Conn, 512)
 )
@@ -47,11 +46,7 @@ func call(incoming, name string) {
 	}
 	fresh := hex.EncodeToString(id[:])
 	fmt.Fprintf(truth, "%s %s\n", incoming, fresh)
-	url := "http://" + os.Getenv("BACKEND") + "/" + name
-	if inQuery {
-		url += "?truth=" + fresh
-	}
-	request, err := http.NewRequest("GET", url, nil)
+	request, err := http.NewRequest("GET", "http://"+os.Getenv("BACKEND")+"/"+name, nil)
 	if err != nil {
 		log.Fatal(err)
 	}

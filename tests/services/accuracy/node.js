@@ -39,10 +39,9 @@ function call(incoming, name) {
   if (name === WAIT) return query();
   const fresh = crypto.randomBytes(8).toString('hex');
   fs.writeSync(truth, `${incoming} ${fresh}\n`);
-  const path = `/${name}` + (process.env.TRUTH_QUERY ? `?truth=${fresh}` : '');
   const headers = { 'x-truth-id': fresh };
   return new Promise((resolve, reject) => {
-    const request = http.get({ host, port: backendPort, path, headers, agent }, (response) => {
+    const request = http.get({ host, port: backendPort, path: `/${name}`, headers, agent }, (response) => {
       response.resume();
       response.on('end', resolve);
     });
@@ -59,7 +58,7 @@ async function serve(path, incoming) {
 
 const server = http.createServer((request, response) => {
   const incoming = request.headers['x-truth-id'] || NOBODY;
-  serve(request.url.split('?')[0], incoming)
+  serve(request.url, incoming)
     .catch((error) => { console.error(error); response.statusCode = 502; })
     .finally(() => response.end('ok\n'));
 });

@@ -25,8 +25,7 @@ def call(incoming, name):
         return query_database()
     if not hasattr(_kept, "backend"):
         _kept.backend = http.client.HTTPConnection(common.HOST, common.BACKEND_PORT)
-    target, headers = common.outgoing(incoming, name)
-    _kept.backend.request("GET", target, headers=headers)
+    _kept.backend.request("GET", f"/{name}", headers=common.outgoing(incoming))
     _kept.backend.getresponse().read()
 
 

@@ -59,8 +59,6 @@ pub struct Drive {
     pub server: SocketAddr,
     /// Paths, in turn.
     pub paths: &'static [&'static str],
-    /// Whether the id is in the query too.
-    pub in_query: bool,
     /// It ends after this many requests,
     pub requests: usize,
     /// or after this time.
@@ -181,7 +179,7 @@ impl Shared {
     fn ask(&self, connection: &mut Connection, number: usize) -> Result<()> {
         let path = self.drive.paths.get(number % self.drive.paths.len().max(1)).context("no path")?;
         let begun = Instant::now();
-        let answer = connection.ask(path, &fresh_id(), self.drive.in_query);
+        let answer = connection.ask(path, &fresh_id());
         let took = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.open_ns.fetch_add(took, Ordering::Relaxed);
         if let Err(error) = answer {
@@ -239,9 +237,8 @@ impl Connection {
     }
 
     /// One request; the connection is made anew if the server does not keep it.
-    fn ask(&mut self, path: &str, id: &str, in_query: bool) -> Result<()> {
-        let query = if in_query { format!("?truth={id}") } else { String::new() };
-        let head = format!("GET {path}{query} HTTP/1.1\r\nHost: front\r\nx-truth-id: {id}\r\n\r\n");
+    fn ask(&mut self, path: &str, id: &str) -> Result<()> {
+        let head = format!("GET {path} HTTP/1.1\r\nHost: front\r\nx-truth-id: {id}\r\n\r\n");
         self.stream.write_all(head.as_bytes()).context("cannot send")?;
         let mut answer = Vec::new();
         let mut piece = [0; 4096];
@@ -301,7 +298,6 @@ mod tests {
         let drive = Drive {
             server: backend.address(),
             paths: &["/b"],
-            in_query: true,
             requests: 200,
             time: Duration::from_secs(5),
         };

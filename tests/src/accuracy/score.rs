@@ -237,13 +237,13 @@ mod tests {
 
     #[test]
     fn a_call_without_a_parent_is_open_and_its_best_candidate_counts_in_the_bins() {
-        let mut call = span(3, "client", "/b?truth=o1", None, 150, 400);
+        let mut call = span(3, "client", "o1", None, 150, 400);
         call["tags"]["tracer.link.candidates"] = json!([
             { "span": "0000000000000002", "confidence": 0.2 },
             { "span": "0000000000000001", "confidence": 0.6 },
         ]);
         call["tags"]["tracer.link.reason"] = json!("2 requests could have made this call");
-        let trace = trace(vec![span(1, "server", "/front?truth=i1", None, 100, 900), call]);
+        let trace = trace(vec![span(1, "server", "i1", None, 100, 900), call]);
         let score = score(&Known::new(&trace, &truth()));
         assert_eq!((score.open, score.unseen), (1, 2));
         assert_eq!(score.reliability[2], Share { right: 1, of: 1 });
@@ -252,9 +252,9 @@ mod tests {
 
     #[test]
     fn confidence_sorts_links_into_levels() {
-        let mut call = span(3, "client", "/b?truth=o1", Some(1), 150, 400);
+        let mut call = span(3, "client", "o1", Some(1), 150, 400);
         call["tags"]["tracer.link.confidence"] = json!(0.96);
-        let trace = trace(vec![span(1, "server", "/front?truth=i1", None, 100, 900), call]);
+        let trace = trace(vec![span(1, "server", "i1", None, 100, 900), call]);
         let score = score(&Known::new(&trace, &truth()));
         assert_eq!(score.levels.map(|share| share.of), [1, 1, 0]);
         assert_eq!(score.reliability[6], Share { right: 1, of: 1 });

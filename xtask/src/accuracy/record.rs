@@ -9,17 +9,12 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::json;
 use tracer_tests::accuracy::backend::Backend;
-use tracer_tests::accuracy::load::Drive;
+use tracer_tests::accuracy::cell::Cell;
+use tracer_tests::accuracy::judge::{CAPTURE, CIRCUMSTANCES, TRUTH};
+use tracer_tests::accuracy::known;
+use tracer_tests::accuracy::load::{Drive, Load};
 use tracer_tests::tracer::Tracer;
 
-use super::cell::Cell;
-
-/// The file with the observations.
-pub const CAPTURE: &str = "capture.tcap";
-/// The file with the truth.
-pub const TRUTH: &str = "truth.txt";
-/// The file with what the load was and what the recording lost.
-pub const CIRCUMSTANCES: &str = "run.json";
 
 /// Records cells.
 pub struct Recorder {
@@ -44,22 +39,26 @@ impl Recorder {
 
     /// Records a cell into a directory; returns a line about it.
     pub fn record(&self, cell: &Cell, directory: &Path) -> Result<String> {
-        let service = cell.service.start(cell.shape, self.backend, self.database, true)?;
+        let mut service = cell.service.start(cell.shape, self.backend, self.database)?;
         fs::create_dir_all(directory).with_context(|| format!("cannot make {}", directory.display()))?;
         let capture = directory.join(CAPTURE);
-        let pid = service.pid().to_string();
-        let tracer = Tracer::record_by(&self.tracer, &["--pid", &pid, "-o", &capture.to_string_lossy()])?;
         let drive = Drive {
             server: service.address(),
             paths: cell.shape.paths(),
-            in_query: true,
             requests: self.requests,
             time: self.time,
         };
+        if cell.service.warm_up > Duration::ZERO {
+            let warm_up = Drive { requests: usize::MAX, time: cell.service.warm_up, ..drive.clone() };
+            warm_up.run(Load::Closed(8)).with_context(|| format!("the service said:\n{}", service.output()))?;
+            service.forget()?;
+        }
+        let tracer = Tracer::record_by(&self.tracer, &words(&arguments(&service.pids(), &capture)))?;
         let driven = drive.run(cell.load).with_context(|| format!("the service said:\n{}", service.output()))?;
         // The ends of the last exchanges are still on their way.
         thread::sleep(Duration::from_millis(300));
         let recording = tracer.stop()?;
+        service.check_alive()?;
         fs::copy(service.truth(), directory.join(TRUTH)).context("cannot keep the truth")?;
         let lost = recording.ledger.count("events_lost")?;
         let circumstances = json!({
@@ -77,4 +76,16 @@ impl Recorder {
             recording.trace.spans.len()
         ))
     }
+}
+
+/// The id must be in the spans, and must prove nothing.
+fn arguments(pids: &[u32], capture: &Path) -> Vec<String> {
+    let mut arguments: Vec<String> = pids.iter().flat_map(|pid| ["--pid".to_owned(), pid.to_string()]).collect();
+    arguments.extend(["--keep-header", known::HEADER, "--ignore-header", known::HEADER, "-o"].map(String::from));
+    arguments.push(capture.to_string_lossy().into_owned());
+    arguments
+}
+
+fn words(arguments: &[String]) -> Vec<&str> {
+    arguments.iter().map(String::as_str).collect()
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::judge::Verdict;
+use tracer_tests::accuracy::judge::Verdict;
 use tracer_tests::accuracy::score::{BINS, Share};
 
 /// The line above the lines.

@@ -21,7 +21,6 @@ struct Front {
     database: String,
     idle: Mutex<Vec<TcpStream>>,
     truth: File,
-    in_query: bool,
     tasks: bool,
 }
 
@@ -43,8 +42,7 @@ impl Front {
         }
         let fresh = format!("{:016x}", random());
         (&self.truth).write_all(format!("{incoming} {fresh}\n").as_bytes()).expect("the truth file");
-        let query = if self.in_query { format!("?truth={fresh}") } else { String::new() };
-        let url = format!("http://{}/{name}{query}", self.backend);
+        let url = format!("http://{}/{name}", self.backend);
         match self.client.get(url).header("x-truth-id", fresh).send().await {
             Ok(response) => drop(response.bytes().await),
             Err(error) => eprintln!("{error}"),
@@ -108,7 +106,6 @@ async fn main() {
         database: variable("DATABASE"),
         idle: Mutex::default(),
         truth: File::options().append(true).open(variable("TRUTH")).expect("the truth file"),
-        in_query: env::var_os("TRUTH_QUERY").is_some(),
         tasks: env::args().nth(1).is_some_and(|mode| mode == "tasks"),
     });
     let background: u64 = env::var("BACKGROUND").ok().and_then(|text| text.parse().ok()).unwrap_or(0);

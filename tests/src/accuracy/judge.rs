@@ -8,14 +8,21 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
-use tracer_tests::accuracy::known::{self, Known};
-use tracer_tests::accuracy::{audit, baselines, score};
-use tracer_tests::scratch::Scratch;
-use tracer_tests::span::Trace;
 
-use super::record::{CAPTURE, CIRCUMSTANCES, TRUTH};
+use super::known::{self, Known};
+use super::{audit, baselines, score};
+use crate::scratch::Scratch;
+use crate::span::Trace;
+
+/// The file with the observations.
+pub const CAPTURE: &str = "capture.tcap";
+/// The file with the truth.
+pub const TRUTH: &str = "truth.txt";
+/// The file with what the load was and what the recording lost.
+pub const CIRCUMSTANCES: &str = "run.json";
 
 /// How captures are scored.
+#[derive(Clone, Debug)]
 pub struct Judge {
     /// The tracer under test.
     pub tracer: PathBuf,
@@ -64,7 +71,7 @@ impl Judge {
         let output = scratch.join("traces.json");
         let begun = Instant::now();
         let done = Command::new(&self.tracer)
-            .arg("analyze")
+            .args(["analyze", "--keep-header", known::HEADER, "--ignore-header", known::HEADER])
             .args(&self.arguments)
             .arg(capture)
             .arg("-o")
