@@ -85,7 +85,8 @@ fn answer_http(mut stream: TcpStream, seed: u64) -> std::io::Result<()> {
         head = rest;
         thread::sleep(random.between(CALL_US));
         let keep = if last { "Connection: close\r\n" } else { "" };
-        let answer = format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n{keep}\r\nok\n");
+        let answer =
+            format!("HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 3\r\n{keep}\r\nok\n");
         stream.write_all(answer.as_bytes())?;
         if last {
             return Ok(());

@@ -54,7 +54,8 @@ pub struct Choice {
 impl Choice {
     /// The cells, service by service. Fails for words that fit nothing.
     pub fn cells(&self) -> Result<Vec<Cell>> {
-        let services = choose(service::ALL.iter().collect(), &self.services, |one: &&Service| one.name.to_owned())?;
+        let services =
+            choose(service::ALL.iter().collect(), &self.services, |one: &&Service| one.name.to_owned())?;
         let shapes = choose(Shape::ALL.to_vec(), &self.shapes, |one| one.name().to_owned())?;
         let loads = if self.loads.is_empty() {
             Load::ALL.to_vec()
@@ -84,7 +85,8 @@ pub fn fixtures() -> Vec<Cell> {
     const KINDS: [&str; 6] = ["python-threads", "node", "go", "asyncio", "tokio-tasks", "java-executor"];
     let mut cells = Vec::new();
     for service in service::ALL {
-        let sequential = [8, 32].map(|open| Cell { service, shape: Shape::Sequential, load: Load::Closed(open) });
+        let sequential =
+            [8, 32].map(|open| Cell { service, shape: Shape::Sequential, load: Load::Closed(open) });
         cells.extend(sequential);
         if KINDS.contains(&service.name) {
             let others = Shape::ALL.into_iter().filter(|&shape| shape != Shape::Sequential);
@@ -101,7 +103,10 @@ fn choose<T>(all: Vec<T>, words: &[String], name: impl Fn(&T) -> String) -> Resu
         let names: Vec<String> = all.iter().map(&name).collect();
         bail!("{unknown} is none of {}", names.join(", "));
     }
-    Ok(all.into_iter().filter(|one| words.is_empty() || words.iter().any(|word| fits(&name(one), word))).collect())
+    Ok(all
+        .into_iter()
+        .filter(|one| words.is_empty() || words.iter().any(|word| fits(&name(one), word)))
+        .collect())
 }
 
 /// `python-*` means all whose names begin like that, anything else is a whole name.

@@ -91,7 +91,9 @@ pub fn compare(directory: &Path, judge: &Judge) -> Result<Vec<String>> {
         before.keys().collect::<Vec<_>>()
     );
     let pairs = now.iter().zip(before.values());
-    Ok(pairs.filter_map(|((name, now), before)| Some(format!("{name}: {}", now.worse_than(*before)?))).collect())
+    Ok(pairs
+        .filter_map(|((name, now), before)| Some(format!("{name}: {}", now.worse_than(*before)?)))
+        .collect())
 }
 
 /// Writes the scores down.

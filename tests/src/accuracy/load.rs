@@ -288,19 +288,18 @@ mod tests {
         assert!(!is_whole(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok", false));
         assert!(is_whole(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nok\n", false));
         assert!(!is_whole(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n", false));
-        assert!(is_whole(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", false));
+        assert!(is_whole(
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n",
+            false
+        ));
         assert!(is_whole(b"HTTP/1.0 200 OK\r\n\r\nok", true));
     }
 
     #[test]
     fn a_closed_loop_keeps_as_many_open_as_it_is_told() {
         let backend = Backend::http().unwrap();
-        let drive = Drive {
-            server: backend.address(),
-            paths: &["/b"],
-            requests: 200,
-            time: Duration::from_secs(5),
-        };
+        let drive =
+            Drive { server: backend.address(), paths: &["/b"], requests: 200, time: Duration::from_secs(5) };
         let driven = drive.run(Load::Closed(8)).unwrap();
         assert_eq!(driven.requests, 200);
         assert!((6.0..=8.1).contains(&driven.in_flight), "{driven:?}");

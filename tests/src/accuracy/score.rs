@@ -245,7 +245,7 @@ mod tests {
         call["tags"]["tracer.link.reason"] = json!("2 requests could have made this call");
         let trace = trace(vec![span(1, "server", "i1", None, 100, 900), call]);
         let score = score(&Known::new(&trace, &truth()));
-        assert_eq!((score.open, score.unseen), (1, 2));
+        assert_eq!((score.open, score.unseen), (1, 1));
         assert_eq!(score.reliability[2], Share { right: 1, of: 1 });
         assert_eq!(score.reasons.get("N requests could have made this call"), Some(&1));
     }

@@ -66,7 +66,9 @@ pub const ALL: &[Service] = &[
     service("python-threads", "Python http.server, a thread for each connection", |place| {
         prepare::python(place, &["threads.py"])
     }),
-    service("gunicorn-sync", "gunicorn, four sync workers", |place| prepare::gunicorn(place, &["-w4", "-ksync"])),
+    service("gunicorn-sync", "gunicorn, four sync workers", |place| {
+        prepare::gunicorn(place, &["-w4", "-ksync"])
+    }),
     service("gunicorn-gthread", "gunicorn, two workers with 16 threads each", |place| {
         prepare::gunicorn(place, &["-w2", "-kgthread", "--threads=16"])
     }),

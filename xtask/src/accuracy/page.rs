@@ -45,7 +45,8 @@ impl Page {
     pub fn write(&self) -> Result<()> {
         let path = run::workspace().join("docs/accuracy.md");
         let page = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let (before, rest) = page.split_once(BEGIN).context("docs/accuracy.md has no place for the tables")?;
+        let (before, rest) =
+            page.split_once(BEGIN).context("docs/accuracy.md has no place for the tables")?;
         let (_, after) = rest.split_once(END).context("docs/accuracy.md has no end of the tables")?;
         let text = format!("{before}{BEGIN}\n\n{}\n{END}{after}", self.markdown()?);
         fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))
@@ -89,7 +90,10 @@ impl Page {
 
     fn by_shape(&self, text: &mut String) -> Result<()> {
         let open = Load::Closed(32);
-        write!(text, "\n### Every shape, 32 requests in flight: right / wrong, % of all links\n\n| service |")?;
+        write!(
+            text,
+            "\n### Every shape, 32 requests in flight: right / wrong, % of all links\n\n| service |"
+        )?;
         for shape in Shape::ALL {
             write!(text, " {} |", shape.name())?;
         }
@@ -121,7 +125,10 @@ impl Page {
 
     /// Over all cells of a service: where it says so much, how often is it right?
     fn reliability(&self, text: &mut String) -> Result<()> {
-        write!(text, "\n### What a confidence is worth: % right (of how many links), all cells of a service\n\n| service |")?;
+        write!(
+            text,
+            "\n### What a confidence is worth: % right (of how many links), all cells of a service\n\n| service |"
+        )?;
         for (number, from) in BINS.iter().enumerate() {
             match BINS.get(number + 1) {
                 Some(to) => write!(text, " {from}–{to} |")?,

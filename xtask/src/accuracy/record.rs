@@ -15,7 +15,6 @@ use tracer_tests::accuracy::known;
 use tracer_tests::accuracy::load::{Drive, Load};
 use tracer_tests::tracer::Tracer;
 
-
 /// Records cells.
 pub struct Recorder {
     tracer: PathBuf,
@@ -50,11 +49,14 @@ impl Recorder {
         };
         if cell.service.warm_up > Duration::ZERO {
             let warm_up = Drive { requests: usize::MAX, time: cell.service.warm_up, ..drive.clone() };
-            warm_up.run(Load::Closed(8)).with_context(|| format!("the service said:\n{}", service.output()))?;
-            service.forget()?;
+            warm_up
+                .run(Load::Closed(8))
+                .with_context(|| format!("the service said:\n{}", service.output()))?;
         }
         let tracer = Tracer::record_by(&self.tracer, &words(&arguments(&service.pids(), &capture)))?;
-        let driven = drive.run(cell.load).with_context(|| format!("the service said:\n{}", service.output()))?;
+        service.forget()?;
+        let driven =
+            drive.run(cell.load).with_context(|| format!("the service said:\n{}", service.output()))?;
         // The ends of the last exchanges are still on their way.
         thread::sleep(Duration::from_millis(300));
         let recording = tracer.stop()?;
@@ -80,8 +82,10 @@ impl Recorder {
 
 /// The id must be in the spans, and must prove nothing.
 fn arguments(pids: &[u32], capture: &Path) -> Vec<String> {
-    let mut arguments: Vec<String> = pids.iter().flat_map(|pid| ["--pid".to_owned(), pid.to_string()]).collect();
-    arguments.extend(["--keep-header", known::HEADER, "--ignore-header", known::HEADER, "-o"].map(String::from));
+    let mut arguments: Vec<String> =
+        pids.iter().flat_map(|pid| ["--pid".to_owned(), pid.to_string()]).collect();
+    arguments
+        .extend(["--keep-header", known::HEADER, "--ignore-header", known::HEADER, "-o"].map(String::from));
     arguments.push(capture.to_string_lossy().into_owned());
     arguments
 }

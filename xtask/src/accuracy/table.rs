@@ -9,8 +9,23 @@ use tracer_tests::accuracy::score::{BINS, Share};
 pub fn head() -> String {
     format!(
         "{:<30} {:>6} {:>6} {:>6} {:>6} {:>6} {:>6} {:>5} | {:>6} {:>6} {:>6} | {:>5} {:>5} {:>5} {:>5} | {:>5} {:>6}  audit",
-        "cell", "calls", "right", "wrong", "open", "whole", "ambig", "cand", "p.90", "p.95", "p.99", "rand", "fifo",
-        "last", "thrd", "lost", "ms"
+        "cell",
+        "calls",
+        "right",
+        "wrong",
+        "open",
+        "whole",
+        "ambig",
+        "cand",
+        "p.90",
+        "p.95",
+        "p.99",
+        "rand",
+        "fifo",
+        "last",
+        "thrd",
+        "lost",
+        "ms"
     )
 }
 
