@@ -25,7 +25,7 @@ const OPEN_LOOP_CONNECTIONS: usize = 256;
 pub enum Load {
     /// This many open at any time.
     Closed(usize),
-    /// Arriving at random, half as fast as eight in a closed loop are answered.
+    /// Arriving at random, see [`Drive::pace`].
     Poisson,
 }
 
@@ -88,20 +88,15 @@ struct Shared {
 }
 
 impl Drive {
-    /// Runs a load; fails if a request does.
-    pub fn run(&self, load: Load) -> Result<Driven> {
-        match load {
-            Load::Closed(open) => self.closed(open),
-            Load::Poisson => {
-                // A trial that is a load itself, and short.
-                let trial = Self { requests: 200, time: Duration::from_secs(1), ..self.clone() };
-                let rate = trial.closed(8)?.rate;
-                self.open(rate / 2.0)
-            }
-        }
+    /// How fast requests of a load without a number of its own arrive, per second: half as fast as eight in a closed loop
+    /// are answered, which this tries out for a second.
+    pub fn pace(&self) -> Result<f64> {
+        let trial = Self { requests: usize::MAX, time: Duration::from_secs(1), ..self.clone() };
+        Ok(trial.closed(8)?.rate / 2.0)
     }
 
-    fn closed(&self, open: usize) -> Result<Driven> {
+    /// Keeps `open` requests open; fails if one fails.
+    pub fn closed(&self, open: usize) -> Result<Driven> {
         let shared = self.shared();
         let threads: Vec<_> = (0..open)
             .map(|_| {
@@ -122,8 +117,9 @@ impl Drive {
         shared.finish(threads)
     }
 
-    fn open(&self, rate: f64) -> Result<Driven> {
-        ensure!(rate > 0.0, "the trial was not answered");
+    /// Lets requests arrive at random, so many per second on average; fails if one fails.
+    pub fn open(&self, rate: f64) -> Result<Driven> {
+        ensure!(rate > 0.0, "{rate} requests per second are none");
         let shared = self.shared();
         let (arrivals, waiting) = mpsc::channel::<usize>();
         let waiting = Arc::new(Mutex::new(waiting));
@@ -300,9 +296,22 @@ mod tests {
         let backend = Backend::http().unwrap();
         let drive =
             Drive { server: backend.address(), paths: &["/b"], requests: 200, time: Duration::from_secs(5) };
-        let driven = drive.run(Load::Closed(8)).unwrap();
+        let driven = drive.closed(8).unwrap();
         assert_eq!(driven.requests, 200);
         assert!((6.0..=8.1).contains(&driven.in_flight), "{driven:?}");
+    }
+
+    #[test]
+    fn an_open_loop_lets_requests_arrive_at_its_rate() {
+        let drive = Drive {
+            server: Backend::http().unwrap().address(),
+            paths: &["/b"],
+            requests: 300,
+            time: Duration::from_secs(5),
+        };
+        let driven = drive.open(400.0).unwrap();
+        assert_eq!(driven.requests, 300);
+        assert!((250.0..=500.0).contains(&driven.rate), "{driven:?}");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::table;
 use crate::run;
 
 /// Requests of each.
-const REQUESTS: usize = 300;
+const REQUESTS: usize = 200;
 /// All of them together may have this many bytes.
 const LIMIT: u64 = 10 * 1000 * 1000;
 

@@ -13,6 +13,7 @@ use tracer_tests::accuracy::cell::Cell;
 use tracer_tests::accuracy::judge::{CAPTURE, CIRCUMSTANCES, TRUTH};
 use tracer_tests::accuracy::known;
 use tracer_tests::accuracy::load::{Drive, Load};
+use tracer_tests::accuracy::service::Running;
 use tracer_tests::tracer::Tracer;
 
 /// Records cells.
@@ -47,16 +48,22 @@ impl Recorder {
             requests: self.requests,
             time: self.time,
         };
+        let said = |service: &Running| format!("the service said:\n{}", service.output());
+        let said = |service: &Running| format!("the service said:\n{}", service.output());
         if cell.service.warm_up > Duration::ZERO {
             let warm_up = Drive { requests: usize::MAX, time: cell.service.warm_up, ..drive.clone() };
-            warm_up
-                .run(Load::Closed(8))
-                .with_context(|| format!("the service said:\n{}", service.output()))?;
+            warm_up.closed(8).with_context(|| said(&service))?;
         }
+        // Tried out before the recording, which has that load alone in it.
+        let rate =
+            if cell.load == Load::Poisson { drive.pace().with_context(|| said(&service))? } else { 0.0 };
         let tracer = Tracer::record_by(&self.tracer, &words(&arguments(&service.pids(), &capture)))?;
         service.forget()?;
-        let driven =
-            drive.run(cell.load).with_context(|| format!("the service said:\n{}", service.output()))?;
+        let driven = match cell.load {
+            Load::Closed(open) => drive.closed(open),
+            Load::Poisson => drive.open(rate),
+        };
+        let driven = driven.with_context(|| said(&service))?;
         // The ends of the last exchanges are still on their way.
         thread::sleep(Duration::from_millis(300));
         let recording = tracer.stop()?;
