@@ -58,14 +58,18 @@ fn capture() -> Result<Captured> {
     let front = nginx::start(&Options::default().calling(&backend))?;
     let scratch = Scratch::new()?;
     let path = scratch.join("capture.tcap");
-    let tracer = Tracer::record(&["--pid", &front.pid().to_string(), "-o", &path.to_string_lossy()])?;
+    let pid = front.pid().to_string();
+    let kept = ["--keep-header", "X-Kept", "--keep-header", "cookie"];
+    let tracer = Tracer::record(&[&["--pid", &pid, "-o", &path.to_string_lossy()][..], &kept].concat())?;
     for round in 0..40 {
         let mut connection = Connection::open(front.port())?;
         for number in 0..3 {
             connection.fetch(&format!("/proxied/item/{round}-{number}?token=secret-{round}"))?;
             connection.fetch(&format!("/item/{round}-{number}"))?;
         }
-        connection.send(format!("HEAD /missing/{round} HTTP/1.0\r\n\r\n"))?;
+        connection.send(format!(
+            "HEAD /missing/{round} HTTP/1.0\r\nX-KEPT: \"{round}\"\r\nCookie: a=secret-{round}\r\n\r\n"
+        ))?;
         ensure!(connection.answer_to_head()?.status == 404, "/missing/ is there");
         thread::sleep(Duration::from_millis(40));
     }
@@ -140,11 +144,22 @@ struct Row {
     method: String,
     target: String,
     host: Option<String>,
+    headers: Vec<(String, String)>,
     status: Option<u64>,
     pid: u64,
     request_bytes: u64,
     response_bytes: u64,
     outcome: String,
+}
+
+/// The texts whose names begin so, by what follows in their names.
+fn texts(fields: &serde_json::Map<String, Value>, beginning: &str) -> Vec<(String, String)> {
+    let all = fields.iter().filter_map(|(name, value)| {
+        Some((name.strip_prefix(beginning)?.to_owned(), value.as_str()?.to_owned()))
+    });
+    let mut all: Vec<_> = all.collect();
+    all.sort();
+    all
 }
 
 fn row_of_span(span: &Span) -> Result<Row> {
@@ -158,6 +173,7 @@ fn row_of_span(span: &Span) -> Result<Row> {
         method: span.method().to_owned(),
         target: span.tag("http.url").unwrap_or_default().to_owned(),
         host: span.tag("http.host").map(str::to_owned),
+        headers: texts(&span.tags, "http.request.header."),
         status: span.status().map(u64::from),
         pid: number("process.pid")?,
         request_bytes: number("http.request.bytes")?,
@@ -178,6 +194,7 @@ fn row_of_exchange(exchange: &Value) -> Result<Row> {
         method: text("method")?.context("no method")?,
         target: text("target")?.context("no target")?,
         host: text("host")?,
+        headers: texts(field("headers")?.as_object().context("headers")?, ""),
         status: field("status")?.as_u64(),
         pid: number("pid")?,
         request_bytes: number("request_bytes")?,
@@ -204,6 +221,12 @@ fn a_strangers_reader_agrees() -> Result<String> {
     for (theirs, ours) in theirs.iter().zip(&ours) {
         ensure!(theirs == ours, "the stranger reads {theirs:?}, the tracer {ours:?}");
     }
+    let kept = ours.iter().filter(|row| {
+        let number = row.target.strip_prefix("/missing/").unwrap_or_default();
+        row.headers
+            == [("cookie".to_owned(), "***".to_owned()), ("x-kept".to_owned(), format!("\"{number}\""))]
+    });
+    ensure!(kept.count() == 40, "headers that were asked for are missing: {ours:?}");
     let program = |exchange: &Value| exchange.get("program").and_then(Value::as_str).map(str::to_owned);
     for exchange in &told.exchanges {
         let program = program(exchange);

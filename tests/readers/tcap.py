@@ -136,6 +136,7 @@ class Capture:
                 "method": batch.texts[it.method],
                 "target": it.target,
                 "host": batch.texts[it.host - 1] if it.host else None,
+                "headers": {batch.texts[kept.name]: kept.value for kept in it.kept},
                 "status": None, "outcome": None,
                 "request_by": self.who(batch.base, it.stamp), "response_by": None, "last_by": None,
                 "start_ns": first, "end_ns": max(first, self.unix(batch.base, it.stamp.at)),

@@ -38,7 +38,7 @@ pub struct TraceParent {
 }
 
 /// What a request's head says.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RequestHead {
     /// The method, as sent.
     pub method: Arc<str>,
@@ -53,6 +53,31 @@ pub struct RequestHead {
     pub traceparent: Option<Box<TraceParent>>,
     /// The head was longer than what was captured: fields may be missing.
     pub truncated: bool,
+    /// What few requests have, or what was asked for. Boxed for the same reason.
+    pub extra: Option<Box<Extra>>,
+}
+
+/// What a request says beyond what every request is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Extra {
+    /// The headers that the user wants to see (`--keep-header`), in the order in which they came.
+    pub kept: Vec<Kept>,
+}
+
+/// A header that the user wants to see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept {
+    /// Its name, in lower case.
+    pub name: Arc<str>,
+    /// Its value, ASCII, secrets masked; of several fields of that name the list.
+    pub value: Box<str>,
+}
+
+impl RequestHead {
+    /// The headers that the user wants to see.
+    pub fn kept(&self) -> &[Kept] {
+        self.extra.as_deref().map_or(&[], |extra| &extra.kept)
+    }
 }
 
 /// What a response's head says.

@@ -87,6 +87,14 @@ pub fn is_sensitive(name: &[u8]) -> bool {
     })
 }
 
+/// Whether the value of a header of that name is a secret: by the same lists, and whatever carries a login or a session.
+pub fn is_sensitive_header(name: &[u8]) -> bool {
+    let known = ["cookie", "cookie2", "set-cookie", "proxy-authorization"];
+    known.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(name))
+        || name.to_ascii_lowercase().ends_with(b"authorization")
+        || is_sensitive(name)
+}
+
 /// The name percent-decoded, in lower case, `-` and `.` as `_`; `None` if it is too long.
 fn normal<'b>(name: &[u8], buffer: &'b mut [u8; MAX_NAME]) -> Option<&'b [u8]> {
     let mut length = 0;

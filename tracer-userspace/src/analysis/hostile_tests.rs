@@ -15,10 +15,8 @@ fn request(conn: u64, tgid: u32, at: u64) -> Observation {
         head: RequestHead {
             method: Arc::from("GET"),
             target: "/".into(),
-            host: None,
             minor_version: 1,
-            traceparent: None,
-            truncated: false,
+            ..RequestHead::default()
         },
     })
 }

@@ -1,16 +1,20 @@
 //! `tracer analyze`.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 
 use super::args::AnalyzeArgs;
 use super::output::create;
-use crate::analysis::Analysis;
+use crate::analysis::{Analysis, Observation};
+use crate::exchange::Step;
+use crate::protocol::headers::Headers;
 use crate::recording::spans::SpanFile;
 use crate::report::account::{Account, Spans};
 use crate::report::summary::Summary;
@@ -21,6 +25,7 @@ const BAD_INPUT: u8 = 2;
 
 /// Turns a capture into traces.
 pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
+    let headers = args.headers.read()?;
     let name = args.file.display();
     let mut reader = match File::open(&args.file).map_err(Problem::from).and_then(Reader::open) {
         Ok(reader) => reader,
@@ -35,8 +40,9 @@ pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
     let mut spans = SpanFile::new(create(&args.output)?, u64::MAX)
         .with_context(|| format!("cannot use {} for the traces", args.output.display()))?;
     let mut analysis = Analysis::new(reader.description().clock);
-    let mut account =
-        read(&mut reader, &mut analysis, &mut spans).with_context(|| format!("cannot read {name}"))?;
+    let mut shown = BTreeSet::new();
+    let mut account = read(&mut reader, &headers, &mut shown, &mut analysis, &mut spans)
+        .with_context(|| format!("cannot read {name}"))?;
     analysis.finish(&mut |span| spans.span(&span));
     spans.finish();
 
@@ -68,6 +74,9 @@ pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
             );
         }
     }
+    for absent in headers.kept().iter().filter(|header| !shown.contains(*header)) {
+        eprintln!("tracer: {name} holds no header {absent}; `tracer record --keep-header {absent}` keeps it");
+    }
     if let Some(error) = spans.failed {
         bail!("{error}");
     }
@@ -90,12 +99,27 @@ pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
     Ok(if reader.damages.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(BAD_INPUT) })
 }
 
-/// Reads the file to its end; what the recorder says of its run is returned.
-fn read(reader: &mut Reader<File>, analysis: &mut Analysis, spans: &mut SpanFile) -> io::Result<Account> {
+/// Reads the file to its end; what the recorder says of its run is returned. `shown` become the kept headers that there are,
+/// of those that `headers` asks for.
+fn read(
+    reader: &mut Reader<File>,
+    headers: &Headers,
+    shown: &mut BTreeSet<Arc<str>>,
+    analysis: &mut Analysis,
+    spans: &mut SpanFile,
+) -> io::Result<Account> {
     let mut account = Account::default();
     while let Some(told) = reader.read_next()? {
         match told {
-            Told::Observation(observation) => analysis.observe(observation, &mut |span| spans.span(&span)),
+            Told::Observation(mut observation) => {
+                if let Observation::Step(Step::Request { head, .. }) = &mut observation {
+                    headers.restrict(head);
+                    if headers.keeps_any() {
+                        shown.extend(head.kept().iter().map(|kept| Arc::clone(&kept.name)));
+                    }
+                }
+                analysis.observe(observation, &mut |span| spans.span(&span));
+            }
             Told::Hole => analysis.interrupted(&mut |span| spans.span(&span)),
             Told::Clock(_) => {}
             Told::Ledger(json) => account = serde_json::from_slice(&json).unwrap_or_default(),

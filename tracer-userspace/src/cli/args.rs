@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::headers::HeaderArgs;
 use crate::capture::probes::Provider;
 
 /// Traces requests through the services of this host, without touching them.
@@ -98,6 +99,9 @@ pub struct RecordArgs {
     /// Keep the raw bytes of messages too, as far as they are captured, in the capture (.tcap): secrets included
     #[arg(long, help_heading = "Rarely needed")]
     pub raw: bool,
+    /// Headers.
+    #[command(flatten)]
+    pub headers: HeaderArgs,
     /// Write the counters of the run into this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub ledger: Option<PathBuf>,
@@ -179,6 +183,9 @@ pub struct AnalyzeArgs {
     /// Write the traces into this file
     #[arg(short, long, value_name = "FILE", default_value = "traces.json")]
     pub output: PathBuf,
+    /// Headers.
+    #[command(flatten)]
+    pub headers: HeaderArgs,
 }
 
 /// Options of `show`.

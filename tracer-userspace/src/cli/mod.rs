@@ -3,6 +3,7 @@
 mod analyze;
 mod args;
 mod doctor;
+mod headers;
 mod logger;
 mod output;
 mod record;

@@ -17,6 +17,7 @@ use crate::capture::facts::{HostFacts, Roots, Severity};
 use crate::capture::load::Options;
 use crate::capture::procfs::ProcFs;
 use crate::capture::start::start;
+use crate::protocol::Limits;
 use crate::recording::before::Before;
 use crate::recording::budget;
 use crate::recording::child::{self, Waiting};
@@ -58,6 +59,7 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode> {
             Severity::Limits => eprintln!("tracer: {problem}"),
         }
     }
+    let headers = args.headers.read()?;
     let proc = ProcFs::default();
     let spec = target_spec(args)?;
     for pid in spec.pids() {
@@ -109,8 +111,8 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode> {
     let sinks = Sinks::new(spans, capture, args.raw, max_bytes);
     let memory = u64::from(args.max_memory) << 20;
     let ring = u64::from(options.ring_bytes);
-    let bounds =
-        Bounds { memory: budget::ceiling(memory, ring), streams: budget::limits(memory, ring, masking) };
+    let streams = Limits { headers: Arc::new(headers), ..budget::limits(memory, ring, masking) };
+    let bounds = Bounds { memory: budget::ceiling(memory, ring), streams };
     let mut recorder = Recorder::new(probes, people, seen, selection, before, sinks, bounds);
     if let Some(waiting) = &waiting {
         recorder.add_process(waiting.pid)?;

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use super::json::ToJson;
 use crate::causality::Evidence;
-use crate::exchange::Side;
+use crate::exchange::{Kept, Side};
 use crate::time::Rfc3339Micros;
 use crate::trace::{Span, Tags};
 
@@ -116,6 +116,15 @@ fn tags(out: &mut Vec<u8>, tags: &Tags) {
         key(out, r#","tracer.traceparent.trace_id":""#);
         out.extend_from_slice(&trace.to_hex());
         out.push(b'"');
+    }
+    headers(out, tags.kept());
+}
+
+/// By OpenTelemetry's name for them.
+fn headers(out: &mut Vec<u8>, all: &[Kept]) {
+    for kept in all {
+        escaped(key(out, r#","http.request.header."#), &kept.name);
+        text(key(out, r#"":"#), &kept.value);
     }
 }
 
@@ -229,6 +238,13 @@ mod tests {
             let json = written(|out| text(out, string));
             assert_eq!(serde_json::from_str::<String>(&json).unwrap(), string);
         }
+    }
+
+    #[test]
+    fn kept_headers_are_tags_whatever_they_are_called() {
+        let kept = |name: &str, value: &str| Kept { name: name.into(), value: value.into() };
+        let json = written(|out| headers(out, &[kept("x-truth-id", "17"), kept("x\"odd", "a\\b")]));
+        assert_eq!(json, r#","http.request.header.x-truth-id":"17","http.request.header.x\"odd":"a\\b""#);
     }
 
     #[test]

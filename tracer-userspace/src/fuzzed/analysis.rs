@@ -128,6 +128,7 @@ fn step(input: &mut Input<'_>) -> Step {
                         })
                     }),
                     truncated: words & 32 != 0,
+                    extra: None,
                 },
             }
         }

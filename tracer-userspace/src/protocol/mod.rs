@@ -4,6 +4,8 @@
 //! there were and when the last of them moved. A parser therefore says what it knows for certain and counts the
 //! rest; it never guesses a pairing. `stream` owns the connections, decides what is a gap, and feeds the parsers.
 
+use std::sync::Arc;
+
 use tracer_common::abi::ConnId;
 use tracer_common::classify::{Class, classify_bytes};
 
@@ -13,10 +15,12 @@ use crate::secret::Masking;
 use crate::time::Nanos;
 
 pub mod guess;
+pub mod headers;
 pub mod http1;
 pub mod names;
 pub mod tally;
 
+use headers::Headers;
 use names::Names;
 use tally::{Skip, Tally};
 
@@ -57,8 +61,8 @@ pub enum Piece<'a> {
     Gap(Gap),
 }
 
-/// Bounds on what is kept. The defaults suit a host with some ten thousand connections.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Bounds on what is kept, and what is not to be kept or used at all. The defaults suit a host with some ten thousand connections.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Connections followed at a time.
     pub connections: usize,
@@ -72,6 +76,8 @@ pub struct Limits {
     pub strangers: usize,
     /// Whether secrets are masked.
     pub masking: Masking,
+    /// Which headers are kept, and which prove nothing.
+    pub headers: Arc<Headers>,
 }
 
 impl Default for Limits {
@@ -83,6 +89,7 @@ impl Default for Limits {
             names: 4096,
             strangers: 1024,
             masking: Masking::On,
+            headers: Arc::default(),
         }
     }
 }

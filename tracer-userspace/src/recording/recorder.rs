@@ -62,7 +62,7 @@ impl Ended {
 }
 
 /// What a run may use, and what it must hide.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Bounds {
     /// With so much memory resident it ends, bytes.
     pub memory: u64,
@@ -99,7 +99,7 @@ impl Recorder {
     ) -> Self {
         let mut recorder = Self {
             probes,
-            pipeline: Pipeline::new(bounds.streams),
+            pipeline: Pipeline::new(bounds.streams.clone()),
             people,
             selection,
             before,

@@ -55,9 +55,9 @@ impl Streams {
             connections: FxHashMap::default(),
             closed: Closed::default(),
             shared: Shared {
+                names: Names::new(limits.names),
                 limits,
                 ledger: Ledger::default(),
-                names: Names::new(limits.names),
                 strangers: Strangers::default(),
             },
         }

@@ -12,8 +12,9 @@ use super::fields::{Broken, Fields, Value};
 use super::wire;
 use crate::analysis::{Observation, Seen};
 use crate::event::{Endpoints, Mover, Open, ProcessChange, Role, Scene, Stamp};
-use crate::exchange::{ExchangeId, Outcome, RequestHead, ResponseHead, Side, Step, TraceParent};
+use crate::exchange::{ExchangeId, Extra, Kept, Outcome, RequestHead, ResponseHead, Side, Step, TraceParent};
 use crate::process::Window;
+use crate::protocol::headers::MAX_KEPT;
 use crate::service::{Container, ContainerRuntime, EnvFacts, ProcessFacts, Runtime};
 use crate::time::Nanos;
 
@@ -160,6 +161,7 @@ impl Decoder {
         let (mut conn, mut number, mut client, mut first) = (0, 0, false, 0);
         let (mut stamp, mut seq, mut method, mut target) = (self.stamp(wire::Stamp::default()), 0, 0, "");
         let (mut host, mut minor, mut traceparent, mut truncated) = (0u32, 0, [].as_slice(), false);
+        let mut extra = Extra::default();
         while let Some((field, value)) = fields.next().ok()? {
             match field {
                 1 => conn = value.uint32()?,
@@ -174,6 +176,7 @@ impl Decoder {
                 10 => minor = value.uint32()?,
                 11 => traceparent = value.bytes()?,
                 12 => truncated = value.bool()?,
+                13 if extra.kept.len() < MAX_KEPT => extra.kept.push(self.kept(value)?),
                 _ => {}
             }
         }
@@ -199,8 +202,15 @@ impl Decoder {
                     None => None,
                 },
                 truncated,
+                extra: (extra != Extra::default()).then(|| Box::new(extra)),
             },
         })
+    }
+
+    /// [`wire::Kept`].
+    fn kept(&self, value: Value<'_>) -> Option<Kept> {
+        let kept = wire::Kept::decode(value.bytes()?).ok()?;
+        Some(Kept { name: self.text(kept.name)?, value: kept.value.into_boxed_str() })
     }
 
     /// [`wire::Response`].

@@ -6,7 +6,8 @@ use rustc_hash::FxHashMap;
 use tracer_common::abi::ConnId;
 
 use super::wire::{
-    Batch, Change, Close, Conn, End, Item, Kind, Open, Outcome, Process, Request, Response, Role, Stamp, What,
+    Batch, Change, Close, Conn, End, Item, Kept, Kind, Open, Outcome, Process, Request, Response, Role,
+    Stamp, What,
 };
 use crate::analysis::{Observation, Seen};
 use crate::event::{self, Endpoints, ProcessChange};
@@ -48,6 +49,7 @@ impl Encoder {
                         [parent.trace_id.to_be_bytes().as_slice(), &parent.parent_id.to_be_bytes()].concat()
                     }),
                     truncated: head.truncated,
+                    kept: head.kept().iter().map(|kept| self.kept(kept)).collect(),
                 })
             }
             Observation::Step(Step::Response { id, stamp, seq, head }) => Kind::Response(Response {
@@ -147,6 +149,10 @@ impl Encoder {
     fn owned(&mut self, text: &str) -> String {
         self.weight += text.len();
         text.to_owned()
+    }
+
+    fn kept(&mut self, kept: &exchange::Kept) -> Kept {
+        Kept { name: self.text(&kept.name), value: self.owned(&kept.value) }
     }
 
     fn conn(&mut self, conn: ConnId) -> u32 {

@@ -187,6 +187,9 @@ fn item(input: &mut Input<'_>) -> wire::Kind {
             method: u32::from(input.byte() % 4),
             target: String::from_utf8_lossy(input.bytes()).into_owned(),
             traceparent: input.take(24).to_vec(),
+            kept: (0..input.byte() % 3)
+                .map(|_| wire::Kept { name: u32::from(input.byte() % 4), value: "v".to_owned() })
+                .collect(),
             ..wire::Request::default()
         }),
         2 => wire::Kind::Response(wire::Response {

@@ -9,7 +9,7 @@ use super::frame::{self, HEAD, PREAMBLE};
 use super::*;
 use crate::analysis::{Analysis, Observation, Seen};
 use crate::event::{Direction, Endpoints, Mover, Open, ProcessChange, Role, Scene, Segment, Stamp};
-use crate::exchange::{ExchangeId, Outcome, RequestHead, ResponseHead, Side, Step, TraceParent};
+use crate::exchange::{ExchangeId, Extra, Kept, Outcome, RequestHead, ResponseHead, Side, Step, TraceParent};
 use crate::export::json::ToJson;
 use crate::process::Window;
 use crate::service::{Container, ContainerRuntime, EnvFacts, Missing, Part, ProcessFacts, Reason, Runtime};
@@ -100,6 +100,11 @@ fn call(number: u64, out: &mut Vec<Observation>) {
                 traceparent: (number.is_multiple_of(5))
                     .then(|| Box::new(TraceParent { trace_id: 7 + u128::from(number), parent_id: 9 })),
                 truncated: false,
+                extra: (number.is_multiple_of(3)).then(|| {
+                    Box::new(Extra {
+                        kept: vec![Kept { name: Arc::from("x-truth-id"), value: number.to_string().into() }],
+                    })
+                }),
             },
         }));
     }

@@ -233,6 +233,20 @@ pub struct Request {
     /// The head was cut off.
     #[prost(bool, tag = "12")]
     pub truncated: bool,
+    /// Headers that were asked for.
+    #[prost(message, repeated, tag = "13")]
+    pub kept: Vec<Kept>,
+}
+
+/// A header that was asked for.
+#[derive(Clone, PartialEq, Message)]
+pub struct Kept {
+    /// Text: name.
+    #[prost(uint32, tag = "1")]
+    pub name: u32,
+    /// Value, masked.
+    #[prost(string, tag = "2")]
+    pub value: String,
 }
 
 /// The final response began.

@@ -148,6 +148,7 @@ fn one(
                 .as_deref()
                 .map(|header| TraceId(header.trace_id))
                 .filter(|other| *other != trace_id),
+            extra: head.extra,
         },
     }
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::id::{SpanId, TraceId};
 use crate::causality::{EvidenceSet, Reason};
-use crate::exchange::{Outcome, Side};
+use crate::exchange::{Extra, Kept, Outcome, Side};
 
 /// One span.
 #[derive(Clone, Debug, PartialEq)]
@@ -76,6 +76,15 @@ pub struct Tags {
     pub candidates: Option<u32>,
     /// The trace id that came in this request's traceparent, where the trace has another one.
     pub other_trace: Option<TraceId>,
+    /// What the request said beyond what every request is asked for.
+    pub extra: Option<Box<Extra>>,
+}
+
+impl Tags {
+    /// The headers that the user wants to see.
+    pub fn kept(&self) -> &[Kept] {
+        self.extra.as_deref().map_or(&[], |extra| &extra.kept)
+    }
 }
 
 impl Span {

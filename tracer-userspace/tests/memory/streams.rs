@@ -177,7 +177,7 @@ fn hosts_without_number() {
 fn many(what: &str, each: usize, does: impl Fn(&mut Peer, &mut Streams, &mut Vec<Step>)) {
     let limits = Limits::default();
     let (peak, ledger) = peak_of(|| {
-        let (mut streams, mut out) = (Streams::new(limits), Vec::new());
+        let (mut streams, mut out) = (Streams::new(limits.clone()), Vec::new());
         for number in 0..1_000_000 {
             let mut peer = Peer::new(number);
             peer.open(&mut streams);

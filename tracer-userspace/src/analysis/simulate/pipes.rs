@@ -231,8 +231,7 @@ impl Words {
             target,
             host: Some(Arc::clone(host)),
             minor_version: 1,
-            traceparent: None,
-            truncated: false,
+            ..RequestHead::default()
         }
     }
 }

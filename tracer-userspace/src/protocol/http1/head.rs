@@ -60,6 +60,8 @@ pub(super) struct Request<'a> {
     pub target: &'a [u8],
     pub minor: u8,
     pub fields: Fields<'a>,
+    /// The field lines, as far as they are there, with the empty line.
+    pub lines: &'a [u8],
 }
 
 /// A response's head.
@@ -128,9 +130,12 @@ pub(super) fn request(bytes: &[u8]) -> Parsed<Request<'_>> {
     if !minor.is_ascii_digit() || target.is_empty() || target.iter().any(u8::is_ascii_control) {
         return Parsed::Invalid;
     }
-    let mut request = Request { method, target, minor: minor - b'0', fields: Fields::NONE };
+    let mut request = Request { method, target, minor: minor - b'0', fields: Fields::NONE, lines: rest };
     match fields(rest, &mut request.fields) {
-        Some(left) => Parsed::Whole(request, bytes.len() - left),
+        Some(left) => {
+            request.lines = rest.get(..rest.len() - left).unwrap_or_default();
+            Parsed::Whole(request, bytes.len() - left)
+        }
         None => Parsed::Part(Some(request)),
     }
 }
@@ -142,7 +147,7 @@ fn partial_request_line(bytes: &[u8]) -> Parsed<Request<'_>> {
             if target.iter().any(u8::is_ascii_control) {
                 return Parsed::Invalid;
             }
-            Parsed::Part(Some(Request { method, target, minor: 1, fields: Fields::NONE }))
+            Parsed::Part(Some(Request { method, target, minor: 1, fields: Fields::NONE, lines: b"" }))
         }
         _ => Parsed::Part(None),
     }

@@ -9,7 +9,34 @@
 //! and with `-` and `.` read as `_`, is in the lists of [`crate::secret`].
 
 use crate::protocol::Limits;
-use crate::secret::{MASK, Masking, is_sensitive};
+use crate::secret::{MASK, Masking, is_sensitive, is_sensitive_header};
+
+/// Bytes of a header's value that are kept.
+pub(super) const HEADER: usize = 256;
+
+/// The value of a header as it may be shown: ASCII, at most [`HEADER`] bytes (ending in `...` if it was longer). Masked as a whole if
+/// the header's name is sensitive; otherwise in it what a target would have masked, and parameters with sensitive names.
+pub(super) fn header(name: &[u8], value: &[u8], limits: &Limits) -> String {
+    let mut out = Vec::with_capacity(value.len().min(HEADER));
+    if limits.masking == Masking::On && is_sensitive_header(name) {
+        out.extend_from_slice(MASK);
+    } else {
+        for (at, word) in value.split(|byte| matches!(byte, b' ' | b'\t')).enumerate() {
+            if out.len() > HEADER {
+                break;
+            }
+            if at > 0 {
+                out.push(b' ');
+            }
+            match limits.masking {
+                // A word may begin with a parameter, as in `sid=17; theme=dark`.
+                Masking::On => mask(after_parameter(word, false, &mut out), &mut out, HEADER),
+                Masking::Off => word.iter().take(HEADER).for_each(|byte| encode(*byte, &mut out)),
+            }
+        }
+    }
+    bounded(out, HEADER)
+}
 
 /// The target as it may be shown: ASCII, at most `limits.target` bytes (ending in `...` if it was longer), secrets masked
 /// unless that was switched off.
@@ -24,12 +51,16 @@ pub(super) fn target(target: &[u8], limits: &Limits) -> Box<str> {
         Masking::On => mask(target, &mut out, limit),
         Masking::Off => target.iter().take(limit + 1).for_each(|byte| encode(*byte, &mut out)),
     }
+    bounded(out, limit).into_boxed_str()
+}
+
+/// Cut off at `limit`, and that is said. All of it is ASCII.
+fn bounded(mut out: Vec<u8>, limit: usize) -> String {
     if out.len() > limit {
         out.truncate(limit.saturating_sub(3));
         out.extend_from_slice(b"...");
     }
-    // All of it is ASCII.
-    String::from_utf8(out).unwrap_or_default().into_boxed_str()
+    String::from_utf8(out).unwrap_or_default()
 }
 
 /// Whether a byte neither needs encoding nor can be part of something to be masked.
@@ -240,6 +271,29 @@ mod tests {
         let sent = b"http://u:p@h/a b?token=x";
         assert_eq!(&*target(sent, &limits), "http://u:p@h/a%20b?token=x");
         assert_eq!(target(&[b'='; 100], &limits).len(), 40);
+    }
+
+    #[test]
+    fn header_values_are_masked_by_the_name_and_by_what_is_in_them() {
+        let value = |name: &str, value: &str| header(name.as_bytes(), value.as_bytes(), &Limits::default());
+        for (name, sent, expected) in [
+            ("x-truth-id", "00000017", "00000017"),
+            ("user-agent", "curl/8.5 (x; y)", "curl/8.5 (x; y)"),
+            ("cookie", "a=1", "***"),
+            ("set-cookie", "a=1", "***"),
+            ("proxy-authorization", "Basic abc", "***"),
+            ("x-api-key", "abc", "***"),
+            ("x-amz-security-token", "abc", "***"),
+            ("referer", "http://u:p@h/a?token=abc&b=1", "http://***@h/a?token=***&b=1"),
+            ("x-options", "sid=17/4; theme=dark", "sid=*** theme=dark"),
+            ("x-odd", "a\x1b[31m\u{fc}", "a%1B[31m%C3%BC"),
+        ] {
+            assert_eq!(value(name, sent), expected, "{name}");
+        }
+        assert_eq!(value("x-long", &"a".repeat(5000)).len(), HEADER);
+        assert!(value("x-long", &"a b ".repeat(500)).ends_with("..."));
+        let off = Limits { masking: Masking::Off, ..Limits::default() };
+        assert_eq!(header(b"cookie", b"a=1; token=2", &off), "a=1; token=2");
     }
 
     #[test]

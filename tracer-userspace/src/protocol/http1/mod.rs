@@ -58,11 +58,13 @@
 mod body;
 mod call;
 mod end;
+mod extra;
 #[cfg(any(test, feature = "test-support"))]
 pub(crate) mod fuzzed;
 mod gap;
 mod head;
 mod lane;
+mod lines;
 mod mask;
 mod queue;
 mod request;

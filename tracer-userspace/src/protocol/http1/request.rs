@@ -4,7 +4,7 @@ use super::body::{self, Body};
 use super::head::Request;
 use super::lane::State;
 use super::queue::{Answering, Asking};
-use super::{CALM, Http1, mask, opposite};
+use super::{CALM, Http1, extra, mask, opposite};
 use crate::event::{Direction, Stamp};
 use crate::exchange::{ExchangeId, RequestHead, Side, Step};
 use crate::protocol::Context;
@@ -70,8 +70,13 @@ impl Http1 {
             target: mask::target(request.target, cx.limits),
             host: request.fields.host.and_then(|host| cx.names.host(host)),
             minor_version: request.minor,
-            traceparent: request.fields.traceparent.map(Box::new),
+            traceparent: request
+                .fields
+                .traceparent
+                .filter(|_| !cx.limits.headers.ignores(b"traceparent"))
+                .map(Box::new),
             truncated,
+            extra: extra::of(request.lines, cx.limits),
         };
         let side = if dir == Direction::Rx { Side::Server } else { Side::Client };
         let id = ExchangeId { conn: cx.conn, number };

@@ -189,8 +189,7 @@ impl World {
                 target: target.into(),
                 host: Some("svc".into()),
                 minor_version: 1,
-                traceparent: None,
-                truncated: false,
+                ..RequestHead::default()
             },
             sent: None,
             read: None,
