@@ -310,7 +310,7 @@ impl Engine {
         }
         let Some((parent, confidence)) = decision.candidates.first().copied() else { return };
         record.confidence = confidence;
-        if confidence < std::env::var("TMINC").ok().and_then(|t| t.parse().ok()).unwrap_or(MIN_CONFIDENCE) {
+        if confidence < MIN_CONFIDENCE {
             return;
         }
         if self.forest.get(parent).is_some() && self.forest.attach(call, parent).is_ok() {

@@ -23,6 +23,8 @@ pub struct Mark {
     pub nth: u32,
     /// When it was handed over.
     pub woken: u64,
+    /// The thread reads no requests, while others do: a worker. What it does next is whatever job it is given next.
+    pub worker: bool,
 }
 
 impl Mark {
@@ -36,6 +38,7 @@ impl Mark {
             waker: scene.waker,
             woken: scene.woken.0,
             nth: 0,
+            worker: false,
         }
     }
 
@@ -125,6 +128,8 @@ impl Batch {
             all.extend(call.birth.map(|birth| (birth.at, 1, At::Birth(i))));
         }
         all.sort_unstable_by_key(|(at, order, _)| (*at, *order));
+        let readers: rustc_hash::FxHashSet<u32> =
+            self.requests.iter().map(|request| request.read.tid).collect();
         let mut counts: rustc_hash::FxHashMap<u32, u32> = rustc_hash::FxHashMap::default();
         for (_, activates, place) in all {
             let mark = match place {
@@ -138,6 +143,7 @@ impl Batch {
                 let count = counts.entry(mark.tid).or_default();
                 *count += u32::from(activates == 0);
                 mark.nth = *count;
+                mark.worker = !readers.contains(&mark.tid);
             }
         }
     }

@@ -4,7 +4,6 @@ use rustc_hash::FxHashMap;
 
 use super::batch::{Batch, Call, Given, Mark, Request};
 use super::field::NOBODY;
-use super::model::Counts;
 use super::symbols::Symbols;
 use super::{Decision, solve};
 use crate::arena::Key;
@@ -51,7 +50,7 @@ pub struct Journal {
     calls: Vec<OwnCall>,
     index: FxHashMap<Key, (bool, u32)>,
     symbols: Symbols,
-    known: Counts,
+    known: solve::Known,
     /// Calls to be found.
     waiting: usize,
     /// Requests that have not ended.
@@ -219,7 +218,7 @@ impl Journal {
         }
         let (batch, order) = self.batch();
         self.batches += 1;
-        let (answers, model, state) = solve::solve(&batch, &mut self.known, self.batches);
+        let solve::Solution { answers, model, best } = solve::solve(&batch, &mut self.known, self.batches);
         let mut found: FxHashMap<u32, Vec<(u32, f32)>> = FxHashMap::default();
         for answer in answers {
             found.insert(answer.call, answer.votes);
@@ -233,7 +232,7 @@ impl Journal {
             let spans = |request: u32| batch.requests.get(request as usize).map(|request| request.span);
             let votes: Vec<(Key, f32)> =
                 votes.iter().filter_map(|(request, share)| Some((spans(*request)?, *share))).collect();
-            let evidence = evidence(&batch, &state, &model, index as u32);
+            let evidence = evidence(&batch, &best, &model, index as u32);
             own.whose = votes.first().map_or(Whose::Nobody, |(parent, _)| Whose::Known(*parent));
             self.waiting -= 1;
             out.decisions.push(Decision { call: own.call.span, candidates: votes, evidence });
@@ -274,10 +273,10 @@ impl Journal {
     fn learn(&mut self) {
         let (batch, _) = self.batch();
         let state = super::state::State::new(&batch);
-        self.known.fade(0.9);
+        self.known.counts.fade(0.9);
         for (index, request) in batch.requests.iter().enumerate() {
             if request.answer.is_some() && request.end != u64::MAX {
-                self.known.add_chain(&batch, index as u32, state.kids(index as u32), 1.0);
+                self.known.counts.add_chain(&batch, index as u32, state.kids(index as u32), 1.0);
             }
         }
     }

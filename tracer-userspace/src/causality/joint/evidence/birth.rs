@@ -9,7 +9,7 @@ pub struct Birth;
 impl Evidence for Birth {
     fn bin(&self, pair: &Pair<'_>) -> Option<u8> {
         let birth = pair.birth?;
-        if birth.tid == 0 || pair.from.tid == 0 {
+        if birth.tid == 0 || pair.from.tid == 0 || pair.from.worker {
             return None;
         }
         // Opened before: for somebody else.

@@ -10,7 +10,8 @@ pub struct Thread;
 
 impl Evidence for Thread {
     fn bin(&self, pair: &Pair<'_>) -> Option<u8> {
-        if pair.from.tid == 0 || pair.to.tid == 0 {
+        // A worker's next job follows its last one at once, whosever they are.
+        if pair.from.tid == 0 || pair.to.tid == 0 || pair.from.worker {
             return None;
         }
         Some(between(pair.from, pair.to))
