@@ -22,10 +22,15 @@ pub enum Evidence {
     Birth = 6,
     /// The request was the only one open in the process.
     SoleRequest = 7,
+    /// The call carries the trace context of the request; or, of a request from outside, the caller's span id came in another
+    /// header than traceparent.
+    Context = 8,
+    /// A value that looks drawn at random came with this request only, and goes out with the call.
+    Token = 9,
 }
 
 impl Evidence {
-    const ALL: [Evidence; 8] = [
+    const ALL: [Evidence; 10] = [
         Evidence::Connection,
         Evidence::Translated,
         Evidence::Order,
@@ -34,6 +39,8 @@ impl Evidence {
         Evidence::Continuation,
         Evidence::Birth,
         Evidence::SoleRequest,
+        Evidence::Context,
+        Evidence::Token,
     ];
 
     /// The word in the output.
@@ -47,6 +54,8 @@ impl Evidence {
             Evidence::Continuation => "continuation",
             Evidence::Birth => "birth",
             Evidence::SoleRequest => "sole-request",
+            Evidence::Context => "context",
+            Evidence::Token => "token",
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::capture::load::Options;
 use crate::capture::procfs::ProcFs;
 use crate::capture::start::start;
 use crate::protocol::Limits;
+use crate::protocol::tokens::HashKey;
 use crate::recording::before::Before;
 use crate::recording::budget;
 use crate::recording::child::{self, Waiting};
@@ -111,7 +112,11 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode> {
     let sinks = Sinks::new(spans, capture, args.raw, max_bytes);
     let memory = u64::from(args.max_memory) << 20;
     let ring = u64::from(options.ring_bytes);
-    let streams = Limits { headers: Arc::new(headers), ..budget::limits(memory, ring, masking) };
+    let streams = Limits {
+        headers: Arc::new(headers),
+        hash_key: HashKey::random(),
+        ..budget::limits(memory, ring, masking)
+    };
     let bounds = Bounds { memory: budget::ceiling(memory, ring), streams };
     let mut recorder = Recorder::new(probes, people, seen, selection, before, sinks, bounds);
     if let Some(waiting) = &waiting {

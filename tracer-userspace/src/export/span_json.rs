@@ -31,23 +31,34 @@ impl ToJson for Span {
         text(out, &self.service_name);
         out.extend_from_slice(br#","operationName":"#);
         out.push(b'"');
-        escaped(out, &self.tags.method);
-        out.push(b' ');
-        escaped(out, self.path());
+        match self.tags.id() {
+            Some(_) => escaped(out, &self.tags.url),
+            None => {
+                escaped(out, &self.tags.method);
+                out.push(b' ');
+                escaped(out, self.path());
+            }
+        }
         out.push(b'"');
         out.extend_from_slice(br#","startTime":""#);
         out.extend_from_slice(&Rfc3339Micros(self.start_time).to_ascii());
         out.extend_from_slice(br#"","duration":"#);
         milliseconds(out, self.duration);
-        out.extend_from_slice(br#","tags":{"http.method":"#);
+        out.extend_from_slice(br#","tags":{"#);
         tags(out, &self.tags);
         out.extend_from_slice(b"}}");
     }
 }
 
 fn tags(out: &mut Vec<u8>, tags: &Tags) {
-    text(out, &tags.method);
-    text(key(out, r#","http.url":"#), &tags.url);
+    match tags.id() {
+        // It is not known to be HTTP.
+        Some(id) => text(key(out, r#""tracer.id":"#), id),
+        None => {
+            text(key(out, r#""http.method":"#), &tags.method);
+            text(key(out, r#","http.url":"#), &tags.url);
+        }
+    }
     if let Some(host) = &tags.host {
         text(key(out, r#","http.host":"#), host);
     }

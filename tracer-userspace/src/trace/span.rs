@@ -85,6 +85,11 @@ impl Tags {
     pub fn kept(&self) -> &[Kept] {
         self.extra.as_deref().map_or(&[], |extra| &extra.kept)
     }
+
+    /// What the exchange is called where it was observed, if that was not here. Then `url` is the operation.
+    pub fn id(&self) -> Option<&str> {
+        self.extra.as_deref()?.id.as_deref()
+    }
 }
 
 impl Span {

@@ -8,7 +8,7 @@ use tracer_common::abi::{ConnId, PEEK_BYTES};
 
 use crate::causality::Evidence;
 use crate::event::{Endpoints, Open, Role, Stamp};
-use crate::exchange::{ExchangeId, Outcome, RequestHead, ResponseHead, Side, Step, TraceParent};
+use crate::exchange::{ExchangeId, Extra, Outcome, RequestHead, ResponseHead, Side, Step, TraceContext};
 use crate::export::json::ToJson;
 use crate::time::{ClockAnchor, Nanos};
 use crate::trace::{Engine, Limits, Services, Span, SpanId, Stats};
@@ -201,9 +201,13 @@ impl World {
         x
     }
 
+    /// What the request says beyond what every request is asked for.
+    pub fn extra(&mut self, x: X) -> &mut Extra {
+        self.exchanges.get_mut(&x).unwrap().head.extra.get_or_insert_default()
+    }
+
     pub fn traceparent(&mut self, x: X, trace_id: u128, parent_id: u64) {
-        self.exchanges.get_mut(&x).unwrap().head.traceparent =
-            Some(Box::new(TraceParent { trace_id, parent_id }));
+        self.extra(x).contexts = vec![TraceContext::w3c(trace_id, parent_id)];
     }
 
     pub fn status(&mut self, x: X, status: u16) {
