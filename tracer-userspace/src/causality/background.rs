@@ -30,6 +30,11 @@ impl CallKind {
         CallKind(hasher.finish())
     }
 
+    /// The same number for the same kind.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+
     fn on_thread(self, tid: u32) -> u64 {
         let mut hasher = FxHasher::default();
         self.0.hash(&mut hasher);

@@ -22,15 +22,23 @@ pub enum Evidence {
     Birth = 6,
     /// The request was the only one open in the process.
     SoleRequest = 7,
+    /// The loop of the thread took as many turns from request to call as it usually does.
+    Turns = 8,
+    /// The calling thread had been woken by the request's thread.
+    Wake = 9,
+    /// Calls of this kind leave in the order in which their requests came to be ready.
+    Queue = 10,
+    /// The delay is what it usually is, and other requests' calls fit to them.
+    Timing = 11,
     /// The call carries the trace context of the request; or, of a request from outside, the caller's span id came in another
     /// header than traceparent.
-    Context = 8,
+    Context = 12,
     /// A value that looks drawn at random came with this request only, and goes out with the call.
-    Token = 9,
+    Token = 13,
 }
 
 impl Evidence {
-    const ALL: [Evidence; 10] = [
+    const ALL: [Evidence; 14] = [
         Evidence::Connection,
         Evidence::Translated,
         Evidence::Order,
@@ -39,6 +47,10 @@ impl Evidence {
         Evidence::Continuation,
         Evidence::Birth,
         Evidence::SoleRequest,
+        Evidence::Turns,
+        Evidence::Wake,
+        Evidence::Queue,
+        Evidence::Timing,
         Evidence::Context,
         Evidence::Token,
     ];
@@ -54,6 +66,10 @@ impl Evidence {
             Evidence::Continuation => "continuation",
             Evidence::Birth => "birth",
             Evidence::SoleRequest => "sole-request",
+            Evidence::Turns => "loop-turns",
+            Evidence::Wake => "wake",
+            Evidence::Queue => "queue-order",
+            Evidence::Timing => "timing",
             Evidence::Context => "context",
             Evidence::Token => "token",
         }
@@ -79,6 +95,14 @@ impl EvidenceSet {
     /// No link.
     pub fn is_empty(&self) -> bool {
         self.0 == 0
+    }
+
+    /// How sure a link is that rests on one rule alone (what is weighed has a confidence of its own). The two ends of one connection,
+    /// and what a request says of its caller, are not inferred.
+    pub fn confidence(self) -> f32 {
+        const EXACT: [Evidence; 3] = [Evidence::Connection, Evidence::TraceParent, Evidence::Context];
+        const RULE: f32 = 0.99;
+        if EXACT.into_iter().any(|exact| self.has(exact)) { 1.0 } else { RULE }
     }
 
     /// In the order of the output.
@@ -120,6 +144,23 @@ pub enum Reason {
     Limit,
     /// The candidate is itself a consequence of the call.
     Circular,
+    /// There is a candidate, and it is less sure than was asked for.
+    Unsure,
+}
+
+impl Reason {
+    /// Whether weighing the call with others cannot help.
+    pub fn is_final(self) -> bool {
+        matches!(
+            self,
+            Reason::Background
+                | Reason::Ended
+                | Reason::BeforeCapture
+                | Reason::Limit
+                | Reason::Circular
+                | Reason::Unsure
+        )
+    }
 }
 
 impl fmt::Display for Reason {
@@ -137,6 +178,7 @@ impl fmt::Display for Reason {
             Reason::Aftermath => "another request of the process ended just before this call",
             Reason::Limit => "given out before it was decided: too many undecided spans",
             Reason::Circular => "the only candidate is a consequence of this call",
+            Reason::Unsure => "the best candidate is less sure than was asked for",
         })
     }
 }

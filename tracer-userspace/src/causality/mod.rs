@@ -15,6 +15,7 @@ mod background;
 pub mod context;
 mod decide;
 mod evidence;
+pub mod joint;
 mod process;
 mod prompt;
 mod request;
@@ -63,6 +64,13 @@ pub struct CallState {
     promised: Option<(Owner, Key)>,
     /// Thread that read the response.
     reader: Option<u32>,
+}
+
+impl CallState {
+    /// The thread that began to read the response.
+    pub fn reader(&self) -> Option<u32> {
+        self.reader
+    }
 }
 
 /// The machine.

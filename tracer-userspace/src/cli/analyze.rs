@@ -40,7 +40,7 @@ pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
     }
     let mut spans = SpanFile::new(create(&args.output)?, u64::MAX)
         .with_context(|| format!("cannot use {} for the traces", args.output.display()))?;
-    let mut analysis = Analysis::new(reader.description().clock);
+    let mut analysis = Analysis::with(reader.description().clock, args.links.settings());
     let mut shown = BTreeSet::new();
     let mut account = read(&mut reader, &headers, &mut shown, &mut analysis, &mut spans)
         .with_context(|| format!("cannot read {name}"))?;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::headers::HeaderArgs;
+use super::links::LinkArgs;
 use crate::capture::probes::Provider;
 
 /// Traces requests through the services of this host, without touching them.
@@ -102,6 +103,9 @@ pub struct RecordArgs {
     /// Headers.
     #[command(flatten)]
     pub headers: HeaderArgs,
+    /// Links.
+    #[command(flatten)]
+    pub links: LinkArgs,
     /// Write the counters of the run into this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub ledger: Option<PathBuf>,
@@ -179,6 +183,9 @@ pub struct AnalyzeArgs {
     /// Headers.
     #[command(flatten)]
     pub headers: HeaderArgs,
+    /// Links.
+    #[command(flatten)]
+    pub links: LinkArgs,
 }
 
 /// Options of `show`.

@@ -37,7 +37,8 @@ pub fn run(file: &Path, args: &AnalyzeArgs) -> Result<ExitCode> {
         .with_context(|| format!("cannot use {} for the traces", args.output.display()))?;
     let count = exchanges.len();
     // The times are what they are, whatever they count from.
-    let mut analysis = Analysis::new(ClockAnchor { monotonic: Nanos(0), unix_nanos: 0 });
+    let clock = ClockAnchor { monotonic: Nanos(0), unix_nanos: 0 };
+    let mut analysis = Analysis::with(clock, args.links.settings());
     exchanges.observations(&mut |observation| analysis.observe(observation, &mut |span| spans.span(&span)));
     analysis.finish(&mut |span| spans.span(&span));
     spans.finish();

@@ -5,6 +5,7 @@ mod args;
 mod doctor;
 mod exchanges;
 mod headers;
+mod links;
 mod logger;
 mod output;
 mod record;

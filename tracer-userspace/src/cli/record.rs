@@ -103,7 +103,7 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode> {
     let max_bytes = u64::from(args.max_size) << 20;
     let spans = match traces {
         Some(file) => Some((
-            Analysis::new(description.clock),
+            Analysis::with(description.clock, args.links.settings()),
             SpanFile::new(file, max_bytes).context("cannot use the file for the traces")?,
         )),
         None => None,

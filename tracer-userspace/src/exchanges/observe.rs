@@ -101,8 +101,9 @@ pub(super) fn tell(exchanges: Exchanges, out: &mut impl FnMut(Observation)) {
             let moves_work = threadless.contains(&exchange.process);
             out(process(tgid, processes.get(exchange.process), moves_work));
         }
-        // Without threads all is done by one; that it moves work says that this means nothing.
-        movers.push((tgid, tids.of((exchange.process, exchange.thread)).0));
+        // Where not all threads are told, all is done by one: nobody can find anything in that. That it moves work says it, too.
+        let thread = exchange.thread.filter(|_| !threadless.contains(&exchange.process));
+        movers.push((tgid, tids.of((exchange.process, thread)).0));
     }
     let (mut ends, mut places) = (Numbers::new(), Vec::with_capacity(all.len()));
     let mut used: FxHashMap<u32, u32> = FxHashMap::default();

@@ -1,5 +1,6 @@
 use super::*;
 use crate::analysis::Analysis;
+use crate::causality::Evidence;
 use crate::export::json::ToJson;
 use crate::time::{ClockAnchor, Nanos};
 use crate::trace::Span;
@@ -109,10 +110,11 @@ fn threads_are_believed_where_they_are_told_and_only_there() {
     let expected = [pair("c1", Some("r1")), pair("c2", Some("r2")), pair("r1", None), pair("r2", None)];
     assert_eq!(parents(&analysed(&told)), expected);
     let untold = analysed(&side_by_side(|_| String::new()));
-    assert!(untold.iter().all(|span| span.parent_span_id.is_none()), "{:?}", parents(&untold));
+    let threads = |spans: &[Span]| spans.iter().any(|span| span.tags.evidence.has(Evidence::Thread));
+    assert!(!threads(&untold), "{untold:?}");
     // One line without a thread: the others could be anybody's too.
     let partly = side_by_side(|thread| if thread == 1 { r#""thread":1,"#.to_owned() } else { String::new() });
-    assert!(analysed(&partly).iter().all(|span| span.parent_span_id.is_none()));
+    assert_eq!(analysed(&partly), untold, "nothing follows from the thread that is told");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use super::forest::Leaf;
 use super::id::{SpanId, TraceId};
 use super::record::{Peer, Record};
 use super::span::{self, Span, Tags};
-use crate::causality::{Evidence, EvidenceSet, Reason};
+use crate::causality::{Evidence, EvidenceSet};
 use crate::exchange::{Format, Outcome, Side, TraceContext};
 use crate::time::{ClockAnchor, Nanos};
 
@@ -102,7 +102,9 @@ fn one(
         Some(Outcome::Aborted | Outcome::Unanswered) => true,
         _ => status.is_some_and(|status| status >= if side == Side::Server { 500 } else { 400 }),
     };
-    let evidence = if record.node.parent().is_none() && parent.is_some() {
+    // The request itself says who called.
+    let is_told = record.node.parent().is_none() && parent.is_some();
+    let evidence = if is_told {
         EvidenceSet::from(match head.context() {
             Some(TraceContext { format: Format::W3c, .. }) => Evidence::TraceParent,
             _ => Evidence::Context,
@@ -148,10 +150,8 @@ fn one(
             truncated: head.truncated || response.is_some_and(|response| response.truncated),
             evidence,
             reason: record.reason,
-            candidates: match record.reason {
-                Some(Reason::Several(count)) => Some(count),
-                _ => None,
-            },
+            confidence: parent.map(|_| if is_told { evidence.confidence() } else { record.confidence }),
+            candidates: if parent.is_some() { Box::default() } else { record.candidates },
             other_trace,
             extra: head.extra,
         },

@@ -11,7 +11,7 @@ use tracer_common::abi::ConnId;
 
 use super::record::Peer;
 use crate::causality::Birth;
-use crate::event::{Endpoints, Open, Role};
+use crate::event::{Endpoints, Open, Role, Stamp};
 use crate::time::Nanos;
 
 /// A closed connection is remembered this long, since what was read last may be told after the close.
@@ -55,8 +55,8 @@ pub(super) struct Conn {
     pub shifted: bool,
     /// It was opened by this end while the capture ran.
     pub new: bool,
-    /// By whom was seen.
-    pub birth_seen: bool,
+    /// By whom, if that was seen.
+    pub birth: Option<Stamp>,
     /// The request it was opened for.
     pub born_for: Option<Birth>,
     closed: bool,
@@ -119,7 +119,7 @@ impl Conns {
             peer,
             shifted: unix && open.role == Role::Unseen,
             new: open.role == Role::Active,
-            birth_seen: open.birth.is_some(),
+            birth: open.birth,
             born_for,
             closed: false,
         };

@@ -12,8 +12,9 @@ use super::forest::Forest;
 use super::join::{InOrder, Joins, Place};
 use super::record::{Ended, JoinState, Peer, Record, Response};
 use super::reorder::{Item, Reorder};
-use super::{Services, Span, Stats, assemble};
+use super::{Services, Settings, Span, Stats, assemble};
 use crate::arena::Key;
+use crate::causality::joint::Joint;
 use crate::causality::{Call, CallKind, CallState, Causality, EvidenceSet, Owner};
 use crate::event::{Open, Role, Stamp};
 use crate::exchange::{ExchangeId, Outcome, RequestHead, Side, Step};
@@ -64,6 +65,7 @@ const MAX_EARLY_STEPS: usize = 2;
 #[derive(Debug)]
 pub struct Engine {
     pub(super) limits: Limits,
+    pub(super) settings: Settings,
     clock: ClockAnchor,
     reorder: Reorder,
     pub(super) conns: Conns,
@@ -71,6 +73,7 @@ pub struct Engine {
     pub(super) in_order: InOrder,
     pub(super) forest: Forest,
     pub(super) causality: Causality,
+    pub(super) joint: Joint,
     pub(super) stats: Stats,
     ids: FxHashMap<ExchangeId, Key>,
     /// All records in the order in which they came; some are gone.
@@ -86,6 +89,7 @@ impl Engine {
     pub fn new(limits: Limits, clock: ClockAnchor) -> Engine {
         Engine {
             limits,
+            settings: Settings::default(),
             clock,
             reorder: Reorder::default(),
             conns: Conns::default(),
@@ -93,6 +97,7 @@ impl Engine {
             in_order: InOrder::default(),
             forest: Forest::default(),
             causality: Causality::default(),
+            joint: Joint::default(),
             stats: Stats::default(),
             ids: FxHashMap::default(),
             order: VecDeque::new(),
@@ -101,6 +106,12 @@ impl Engine {
             early: FxHashMap::default(),
             watermark: Nanos(0),
         }
+    }
+
+    /// The same with other settings.
+    #[must_use]
+    pub fn with(self, settings: Settings) -> Engine {
+        Engine { settings, ..self }
     }
 
     /// A connection is new.
@@ -143,6 +154,7 @@ impl Engine {
     pub fn held(&self) -> usize {
         let undecided = self.forest.len() + self.ids.len() + self.order.len() + self.timers.len();
         let met = self.conns.held() + self.joins.held() + self.in_order.held() + self.causality.held();
+        let met = met + self.joint.held();
         let unpaired = self.evicted.len() + self.early.values().map(Vec::len).sum::<usize>();
         undecided + met + unpaired + self.reorder.held()
     }
@@ -188,6 +200,7 @@ impl Engine {
         for settled in self.causality.finish() {
             self.settle(settled);
         }
+        self.decide(Nanos(u64::MAX), true);
         self.give_ready(out);
         for key in order {
             if let Some(root) = self.forest.root(key) {
@@ -206,6 +219,7 @@ impl Engine {
         for settled in self.causality.take_settled(now) {
             self.settle(settled);
         }
+        self.decide(now, false);
         self.give_ready(out);
         while self.forest.len() > self.limits.max_spans {
             let Some(key) = self.order.pop_front() else { break };
@@ -352,6 +366,8 @@ impl Engine {
             owner: None,
             call: CallState::default(),
             evidence: EvidenceSet::default(),
+            confidence: 1.0,
+            candidates: Box::default(),
             reason: None,
             question: None,
             waiters: Vec::new(),
@@ -365,6 +381,10 @@ impl Engine {
                 let owner = self.causality.request_read(key, first, stamp);
                 if let Some(record) = self.forest.get_mut(key) {
                     record.owner = Some(owner);
+                    let kind = CallKind::new(0, &record.head.method, &record.head.target);
+                    if self.joint.request(stamp.tgid, key, kind, first, stamp) {
+                        self.forest.hold(key);
+                    }
                 }
                 self.meet_at_request(key);
                 self.wait_for_partner(key, first);
@@ -380,7 +400,7 @@ impl Engine {
                     stamp,
                     conn: id.conn,
                     kind,
-                    birth_seen: conn.is_some_and(|conn| conn.birth_seen),
+                    birth_seen: conn.is_some_and(|conn| conn.birth.is_some()),
                     fresh: id.number == 0 && conn.is_some_and(|conn| conn.new),
                     birth: conn.and_then(|conn| conn.born_for).filter(|_| id.number == 0),
                     partner: partner.and_then(|key| self.forest.get(key)).and_then(|record| record.owner),
@@ -389,6 +409,8 @@ impl Engine {
                 if let Some(record) = self.forest.get_mut(key) {
                     record.call = state;
                 }
+                let birth = conn.and_then(|conn| conn.birth).filter(|_| id.number == 0);
+                self.joint.call(stamp.tgid, key, kind, first, stamp, birth);
                 self.judge(key, verdict);
             }
         }
@@ -402,18 +424,22 @@ impl Engine {
                 record.response =
                     Some(Response { at: stamp.at, seq, status: head.status, truncated: head.truncated });
                 match record.owner {
-                    Some(owner) => self.causality.response_written(owner, stamp),
+                    Some(owner) => {
+                        self.joint.answered(record.stamp.tgid, key, stamp);
+                        self.causality.response_written(owner, stamp);
+                    }
                     None => self.causality.response_read(&mut record.call, id.conn, stamp),
                 }
                 self.meet_at_response(key, stamp.at);
             }
-            Step::End { id, request_end: _, end, by: _, request_bytes, response_bytes, outcome } => {
+            Step::End { id, request_end: _, end, by, request_bytes, response_bytes, outcome } => {
                 if record.end.is_some() {
                     self.stats.stray_steps += 1;
                     return;
                 }
                 record.end = Some(Ended { end, request_bytes, response_bytes, outcome });
                 let unmet = record.partner.is_none() && record.response.is_none();
+                self.joint.ended(record.stamp.tgid, key, end, by, record.call.reader());
                 match record.owner {
                     Some(owner) => {
                         self.causality.request_ended(owner, end);

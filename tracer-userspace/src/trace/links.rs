@@ -4,9 +4,11 @@
 use std::cmp::Reverse;
 
 use super::engine::Engine;
+use super::id::SpanId;
 use super::join::{Meeting, Place};
-use super::record::Question;
+use super::record::{MAX_CANDIDATES, Question};
 use crate::arena::Key;
+use crate::causality::joint::Decision;
 use crate::causality::{Evidence, EvidenceSet, Hold, Link, Reason, Settled, Verdict};
 use crate::exchange::Side;
 use crate::time::Nanos;
@@ -83,6 +85,7 @@ impl Engine {
         self.stats.joined_in_order += u64::from(evidence.has(Evidence::Order));
         if let Some(record) = self.forest.get_mut(server) {
             record.evidence = evidence;
+            record.confidence = evidence.confidence();
         }
         for (one, other) in [(client, server), (server, client)] {
             if let Some(record) = self.forest.get_mut(one) {
@@ -144,7 +147,10 @@ impl Engine {
     /// Carries a verdict out.
     pub(super) fn judge(&mut self, call: Key, verdict: Verdict) {
         match verdict {
-            Verdict::Nobody => self.stats.ownerless += 1,
+            Verdict::Nobody => {
+                self.stats.ownerless += 1;
+                self.is(call, None);
+            }
             Verdict::Unknown(reason) => self.no_parent(call, reason),
             Verdict::Link(link) if link.hold == Hold::No => self.tell(call, &link),
             Verdict::Link(link) => self.ask(call, Question::Held(link)),
@@ -262,22 +268,92 @@ impl Engine {
         self.answered(call);
     }
 
+    /// No single rule says whose a call is: it is weighed with all others of its time, where that may help.
     fn no_parent(&mut self, call: Key, reason: Reason) {
         self.stats.undecided += 1;
+        let Some(record) = self.forest.get_mut(call) else { return };
+        record.reason = Some(reason);
+        let tgid = record.stamp.tgid;
+        if reason.is_final() {
+            return self.joint.is(tgid, call, None);
+        }
+        for span in self.joint.wait(tgid, call) {
+            self.forest.hold(span);
+        }
+    }
+
+    /// A rule says whose a call is.
+    fn is(&mut self, call: Key, parent: Option<Key>) {
+        if let Some(record) = self.forest.get(call) {
+            self.joint.is(record.stamp.tgid, call, parent);
+        }
+    }
+
+    /// Calls that were weighed together.
+    pub(super) fn decide(&mut self, now: Nanos, last: bool) {
+        let outcome = self.joint.advance(now, last);
+        for decision in outcome.decisions {
+            self.weighed(decision);
+        }
+        for span in outcome.free {
+            self.forest.release(span);
+        }
+    }
+
+    fn weighed(&mut self, decision: Decision) {
+        let call = decision.call;
+        let Some(record) = self.forest.get_mut(call) else { return };
+        if record.node.parent().is_some() || record.question.is_some() {
+            return;
+        }
+        let Some((parent, confidence)) = decision.candidates.first().copied() else { return };
+        record.confidence = confidence;
+        if confidence < self.settings.min_confidence {
+            return self.name_candidates(call, &decision.candidates);
+        }
+        if self.forest.get(parent).is_some() && self.forest.attach(call, parent).is_ok() {
+            self.stats.undecided = self.stats.undecided.saturating_sub(1);
+            self.stats.told(decision.evidence);
+            if let Some(record) = self.forest.get_mut(call) {
+                record.evidence = decision.evidence;
+                record.reason = None;
+            }
+        }
+    }
+
+    /// Nobody is sure enough to be the parent of a call: it names the best.
+    fn name_candidates(&mut self, call: Key, candidates: &[(Key, f32)]) {
+        let named = candidates.iter().filter_map(|(key, confidence)| {
+            let candidate = self.forest.get(*key)?;
+            Some((SpanId::derive(candidate.id, candidate.first), *confidence))
+        });
+        let named: Box<[(SpanId, f32)]> = named.take(MAX_CANDIDATES).collect();
         if let Some(record) = self.forest.get_mut(call) {
-            record.reason = Some(reason);
+            record.candidates = named;
         }
     }
 
     fn tell(&mut self, call: Key, link: &Link) {
+        let confidence = link.evidence.confidence();
+        if confidence < self.settings.min_confidence && self.forest.get(link.parent).is_some() {
+            // What others may be weighed by is not what is told.
+            self.is(call, Some(link.parent));
+            self.stats.undecided += 1;
+            if let Some(record) = self.forest.get_mut(call) {
+                record.reason = Some(Reason::Unsure);
+            }
+            return self.name_candidates(call, &[(link.parent, confidence)]);
+        }
         if self.forest.get(link.parent).is_none() {
             self.no_parent(call, Reason::Limit);
         } else if self.forest.attach(call, link.parent).is_err() {
             self.no_parent(call, Reason::Circular);
         } else {
+            self.is(call, Some(link.parent));
             self.stats.told(link.evidence);
             if let Some(record) = self.forest.get_mut(call) {
                 record.evidence = link.evidence;
+                record.confidence = confidence;
             }
         }
     }

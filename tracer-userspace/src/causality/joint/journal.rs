@@ -1,0 +1,334 @@
+//! What one process did lately, kept until its calls are decided.
+
+use rustc_hash::FxHashMap;
+
+use super::batch::{Batch, Call, Given, Mark, Request};
+use super::field::NOBODY;
+use super::model::Counts;
+use super::symbols::Symbols;
+use super::{Decision, solve};
+use crate::arena::Key;
+use crate::causality::{CallKind, EvidenceSet};
+use crate::event::{Mover, Stamp};
+use crate::time::Nanos;
+
+/// A call waits this long for others that it can be weighed against.
+const WINDOW: u64 = 2_000_000_000;
+/// The same while nothing is open: nothing more will come that matters.
+const QUIET: u64 = 100_000_000;
+/// Enough calls to decide about.
+const ENOUGH: usize = 4096;
+/// A request that is open for so long does not keep calls waiting that may be its own.
+const PATIENCE: u64 = 10_000_000_000;
+/// Requests and calls that are kept at most.
+const MOST: usize = 24_576;
+/// Finished work is learned from, and forgotten, when there is so much of it.
+const LESSON: usize = 512;
+
+/// Whose a call is, as far as is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    /// To be found here.
+    Open,
+    /// Another rule may still say so.
+    Later,
+    /// This request's.
+    Known(Key),
+    /// Nobody's.
+    Nobody,
+}
+
+#[derive(Debug)]
+struct OwnCall {
+    call: Call,
+    whose: Whose,
+}
+
+/// Of one process.
+#[derive(Debug, Default)]
+pub struct Journal {
+    requests: Vec<Request>,
+    calls: Vec<OwnCall>,
+    index: FxHashMap<Key, (bool, u32)>,
+    symbols: Symbols,
+    known: Counts,
+    /// Calls to be found.
+    waiting: usize,
+    /// Requests that have not ended.
+    open: usize,
+    /// Ended requests and calls since the last lesson.
+    finished: usize,
+    batches: u64,
+}
+
+/// What came of closing.
+#[derive(Debug, Default)]
+pub struct Closed {
+    /// Calls that are decided, or will not be.
+    pub decisions: Vec<Decision>,
+    /// Requests that need not be held any more.
+    pub free: Vec<Key>,
+}
+
+impl Journal {
+    /// Whether calls wait to be decided.
+    pub fn is_waiting(&self) -> bool {
+        self.waiting > 0
+    }
+
+    /// How much is kept.
+    pub fn held(&self) -> usize {
+        self.requests.len() + self.calls.len()
+    }
+
+    /// Requests that are open.
+    pub fn open_requests(&self) -> impl Iterator<Item = Key> {
+        self.requests.iter().filter(|request| request.end == u64::MAX).map(|request| request.span)
+    }
+
+    /// A request was read.
+    pub fn request(&mut self, span: Key, kind: CallKind, first: Nanos, stamp: Stamp) {
+        if self.held() >= MOST {
+            return;
+        }
+        self.index.insert(span, (true, self.requests.len() as u32));
+        self.open += 1;
+        self.requests.push(Request {
+            span,
+            op: self.symbols.request(kind.number()),
+            read: Mark::of(stamp),
+            answer: None,
+            start: first.0,
+            end: u64::MAX,
+        });
+    }
+
+    /// A call was written.
+    pub fn call(&mut self, span: Key, kind: CallKind, first: Nanos, stamp: Stamp, birth: Option<Stamp>) {
+        if self.held() >= MOST {
+            return;
+        }
+        self.index.insert(span, (false, self.calls.len() as u32));
+        self.calls.push(OwnCall {
+            call: Call {
+                span,
+                op: self.symbols.call(kind.number()),
+                wrote: Mark::of(stamp),
+                got: Mark::default(),
+                start: first.0,
+                end: u64::MAX,
+                birth: birth.map(Mark::of),
+                given: Given::Open,
+            },
+            whose: Whose::Later,
+        });
+    }
+
+    fn request_of(&mut self, span: Key) -> Option<&mut Request> {
+        match self.index.get(&span) {
+            Some((true, at)) => self.requests.get_mut(*at as usize),
+            _ => None,
+        }
+    }
+
+    fn call_of(&mut self, span: Key) -> Option<&mut OwnCall> {
+        match self.index.get(&span) {
+            Some((false, at)) => self.calls.get_mut(*at as usize),
+            _ => None,
+        }
+    }
+
+    /// A request's response began.
+    pub fn answered(&mut self, span: Key, stamp: Stamp) {
+        if let Some(request) = self.request_of(span) {
+            request.answer = Some(Mark::of(stamp));
+        }
+    }
+
+    /// A request, or a call, is over.
+    pub fn ended(&mut self, span: Key, end: Nanos, by: Mover, reader: Option<u32>) {
+        if let Some(request) = self.request_of(span) {
+            request.end = end.0;
+            self.open = self.open.saturating_sub(1);
+            self.finished += 1;
+        } else if let Some(own) = self.call_of(span) {
+            own.call.end = end.0;
+            own.call.got = Mark::end(end, by);
+            if by.tid == 0 {
+                own.call.got.tid = reader.unwrap_or(0);
+            }
+            self.finished += 1;
+        }
+    }
+
+    /// A call is to be decided here. False if it is not kept.
+    pub fn wait(&mut self, span: Key) -> bool {
+        let found = match self.call_of(span) {
+            Some(own) if own.whose == Whose::Later => {
+                own.whose = Whose::Open;
+                true
+            }
+            _ => false,
+        };
+        self.waiting += usize::from(found);
+        found
+    }
+
+    /// A call is this request's, or nobody's.
+    pub fn is(&mut self, span: Key, parent: Option<Key>) {
+        if let Some(own) = self.call_of(span)
+            && own.whose == Whose::Later
+        {
+            own.whose = parent.map_or(Whose::Nobody, Whose::Known);
+        }
+    }
+
+    /// Decides what can be decided. `last`: nothing more will come.
+    pub fn close(&mut self, now: Nanos, last: bool, out: &mut Closed) {
+        if self.waiting == 0 {
+            if self.finished >= LESSON {
+                self.learn();
+                self.forget(now, out);
+            }
+            return;
+        }
+        let waiting = || self.calls.iter().filter(|own| own.whose == Whose::Open);
+        let oldest = waiting().map(|own| own.call.start).min().unwrap_or(now.0);
+        let age = now.0.saturating_sub(oldest);
+        let quiet = self.open == 0 && age >= QUIET;
+        if !last && !quiet && age < WINDOW && self.waiting < ENOUGH {
+            return;
+        }
+        let open_since = self
+            .requests
+            .iter()
+            .filter(|request| request.end == u64::MAX && now.0.saturating_sub(request.start) < PATIENCE)
+            .map(|request| request.start)
+            .min();
+        let ready = |call: &Call| {
+            last || (call.end != u64::MAX && open_since.is_none_or(|since| since > call.start))
+                || now.0.saturating_sub(call.start) > PATIENCE
+        };
+        if !waiting().any(|own| ready(&own.call)) {
+            return;
+        }
+        let (batch, order) = self.batch();
+        self.batches += 1;
+        let (answers, model, state) = solve::solve(&batch, &mut self.known, self.batches);
+        let mut found: FxHashMap<u32, Vec<(u32, f32)>> = FxHashMap::default();
+        for answer in answers {
+            found.insert(answer.call, answer.votes);
+        }
+        for (index, at) in order.iter().enumerate() {
+            let Some(own) = self.calls.get_mut(*at as usize) else { continue };
+            if own.whose != Whose::Open || !ready(&own.call) {
+                continue;
+            }
+            let votes = found.remove(&(index as u32)).unwrap_or_default();
+            let spans = |request: u32| batch.requests.get(request as usize).map(|request| request.span);
+            let votes: Vec<(Key, f32)> = votes
+                .iter()
+                .filter_map(|(request, share)| Some((spans(*request)?, *share)))
+                .collect();
+            let evidence = evidence(&batch, &state, &model, index as u32);
+            own.whose = votes.first().map_or(Whose::Nobody, |(parent, _)| Whose::Known(*parent));
+            self.waiting -= 1;
+            out.decisions.push(Decision { call: own.call.span, candidates: votes, evidence });
+        }
+        self.forget(now, out);
+    }
+
+    /// The batch, and for each of its calls its place here.
+    fn batch(&self) -> (Batch, Vec<u32>) {
+        let mut batch = Batch::default();
+        let mut by_start: Vec<u32> = (0..self.requests.len() as u32).collect();
+        by_start.sort_by_key(|at| self.requests.get(*at as usize).map(|request| request.start));
+        let mut place: FxHashMap<Key, u32> = FxHashMap::default();
+        for request in by_start.iter().filter_map(|at| self.requests.get(*at as usize)) {
+            place.insert(request.span, batch.requests.len() as u32);
+            batch.requests.push(*request);
+        }
+        let mut order: Vec<u32> = (0..self.calls.len() as u32).collect();
+        order.sort_by_key(|at| self.calls.get(*at as usize).map(|own| own.call.start));
+        order.retain(|at| {
+            let Some(own) = self.calls.get(*at as usize) else { return false };
+            let given = match own.whose {
+                Whose::Open => Given::Open,
+                Whose::Known(parent) => match place.get(&parent) {
+                    Some(parent) => Given::Fixed(*parent),
+                    None => return false,
+                },
+                Whose::Later | Whose::Nobody => return false,
+            };
+            batch.calls.push(Call { given, ..own.call });
+            true
+        });
+        batch.number();
+        (batch, order)
+    }
+
+    /// Learns from what is certain.
+    fn learn(&mut self) {
+        let (batch, _) = self.batch();
+        let state = super::state::State::new(&batch);
+        self.known.fade(0.9);
+        for (index, request) in batch.requests.iter().enumerate() {
+            if request.answer.is_some() && request.end != u64::MAX {
+                self.known.add_chain(&batch, index as u32, state.kids(index as u32), 1.0);
+            }
+        }
+    }
+
+    /// Forgets what nothing waits for.
+    fn forget(&mut self, now: Nanos, out: &mut Closed) {
+        self.finished = 0;
+        let needed = self
+            .calls
+            .iter()
+            .filter(|own| own.whose == Whose::Open)
+            .map(|own| own.call.start)
+            .min()
+            .unwrap_or(now.0);
+        self.requests.retain(|request| {
+            let keep = request.end >= needed;
+            if !keep {
+                out.free.push(request.span);
+            }
+            keep
+        });
+        let kept: rustc_hash::FxHashSet<Key> = self.requests.iter().map(|request| request.span).collect();
+        self.calls.retain(|own| match own.whose {
+            Whose::Open => true,
+            Whose::Later => own.call.end == u64::MAX || own.call.end >= needed,
+            Whose::Known(parent) => kept.contains(&parent),
+            Whose::Nobody => false,
+        });
+        self.index.clear();
+        for (at, request) in self.requests.iter().enumerate() {
+            self.index.insert(request.span, (true, at as u32));
+        }
+        for (at, own) in self.calls.iter().enumerate() {
+            self.index.insert(own.call.span, (false, at as u32));
+        }
+        self.open = self.requests.iter().filter(|request| request.end == u64::MAX).count();
+    }
+}
+
+/// What speaks for the link of a call.
+fn evidence(
+    batch: &Batch,
+    state: &super::state::State,
+    model: &super::model::Model,
+    call: u32,
+) -> EvidenceSet {
+    let mut set = EvidenceSet::default();
+    let parent = state.parent(call);
+    if parent != NOBODY {
+        super::chain::walk(batch, parent, state.kids(parent), |step| {
+            if step.action == call {
+                set = model.speaks(&step);
+            }
+        });
+    }
+    set
+}
