@@ -10,6 +10,7 @@
 //! generators, and from the kernel's list of loaded programs ([`bpf`]).
 
 pub mod access_log;
+pub mod accuracy;
 pub mod bpf;
 pub mod btf;
 pub mod client;

@@ -56,13 +56,18 @@ impl Scratch {
 
     /// As [`Scratch::stage`], with each `@KEY@` replaced.
     pub fn render(&self, name: &str, values: &[(&str, &str)]) -> Result<PathBuf> {
+        self.render_as(name, name, values)
+    }
+
+    /// As [`Scratch::render`], under another name.
+    pub fn render_as(&self, name: &str, to: &str, values: &[(&str, &str)]) -> Result<PathBuf> {
         let from = paths::services_dir().join(name);
         let mut text =
             fs::read_to_string(&from).with_context(|| format!("cannot read {}", from.display()))?;
         for (key, value) in values {
             text = text.replace(&format!("@{key}@"), value);
         }
-        self.write(name, text)
+        self.write(to, text)
     }
 }
 

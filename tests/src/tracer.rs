@@ -75,9 +75,14 @@ pub struct End {
 impl Tracer {
     /// Starts `tracer record ARGS`, with output and ledger in a directory of its own, and waits until it traces.
     pub fn record(args: &[&str]) -> Result<Self> {
+        Self::record_by(&paths::tracer_binary()?, args)
+    }
+
+    /// As [`Tracer::record`], with a tracer of the caller's choice.
+    pub fn record_by(binary: &Path, args: &[&str]) -> Result<Self> {
         let scratch = Scratch::new()?;
         let output = scratch.join("traces.json");
-        let mut tracer = Self::start(args, scratch, output)?;
+        let mut tracer = Self::launch(Spec::new(binary)?, args, scratch, output)?;
         tracer.wait_for("tracing ", pace::limit(ATTACH))?;
         Ok(tracer)
     }

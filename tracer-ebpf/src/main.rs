@@ -12,6 +12,8 @@
 //! | `syscall` | `sys_exit` (raw tracepoint): the same events on any kernel |
 //! | `tcp` | `inet_sock_set_state` (raw tracepoint, Linux 4.16): connect and close |
 //! | `process` | `sched_process_fork`, `_exec`, `_exit` (raw tracepoints) |
+//! | `turn` | system calls that wait for descriptors: entries (fentry, kprobe) or exits (trace events, `sys_exit`) |
+//! | `wake` | `sched_waking` (raw tracepoint): which thread woke which |
 #![no_std]
 #![no_main]
 // Inline assembly for BPF is not stable yet; the probes are built with RUSTC_BOOTSTRAP anyway, for build-std.
@@ -32,7 +34,11 @@ mod select;
 mod settings;
 mod socket;
 mod syscall;
+mod task;
 mod tcp;
+mod thread;
+mod turn;
+mod wake;
 
 /// Never reached: `xtask build-ebpf` refuses an object that contains a panic path, because the verifier would.
 #[panic_handler]

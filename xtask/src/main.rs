@@ -1,5 +1,6 @@
 //! The project's own commands, `cargo xtask COMMAND`: one module each.
 
+mod accuracy;
 mod bench;
 mod demo;
 mod dist;
@@ -29,6 +30,8 @@ struct Cli {
 enum Command {
     /// Install what the tests and the demonstration need (Debian or Ubuntu); says what before it does it
     Setup,
+    /// Measure how often the tracer names the right cause, on real runtimes under load (needs root)
+    Accuracy(accuracy::Options),
     /// Measure what the tracer costs, as ratios of interleaved runs (needs root, takes a while)
     Bench(bench::Options),
     /// Build the probes and record what they were built from (installs the compiler on Debian)
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
     let done = |()| ExitCode::SUCCESS;
     let result: Result<ExitCode> = match Cli::parse().command {
         Command::Setup => setup::everything().map(done),
+        Command::Accuracy(options) => accuracy::run(&options).map(done),
         Command::Bench(options) => bench::run(&options).map(done),
         Command::BuildEbpf => ebpf::build(&run::workspace()).map(done),
         Command::CheckEbpf => ebpf::check(&run::workspace()).map(done),

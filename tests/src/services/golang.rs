@@ -22,7 +22,7 @@ pub fn warm_up() -> Result<()> {
 }
 
 /// The `go` command. Only the standard library is used: nothing is to be fetched, no other toolchain either.
-fn toolchain() -> Result<Spec> {
+pub(crate) fn toolchain() -> Result<Spec> {
     let deps = paths::deps_dir()?;
     let cache = deps.join("go-cache");
     std::fs::create_dir_all(&cache).with_context(|| format!("cannot make {}", cache.display()))?;

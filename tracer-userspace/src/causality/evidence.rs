@@ -153,12 +153,7 @@ impl Reason {
     pub fn is_final(self) -> bool {
         matches!(
             self,
-            Reason::Background
-                | Reason::Ended
-                | Reason::BeforeCapture
-                | Reason::Limit
-                | Reason::Circular
-                | Reason::Unsure
+            Reason::Background | Reason::Ended | Reason::Limit | Reason::Circular | Reason::Unsure
         )
     }
 }

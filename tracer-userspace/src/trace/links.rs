@@ -149,7 +149,7 @@ impl Engine {
         match verdict {
             Verdict::Nobody => {
                 self.stats.ownerless += 1;
-                self.is(call, None);
+                self.weigh(call);
             }
             Verdict::Unknown(reason) => self.no_parent(call, reason),
             Verdict::Link(link) if link.hold == Hold::No => self.tell(call, &link),
@@ -273,11 +273,13 @@ impl Engine {
         self.stats.undecided += 1;
         let Some(record) = self.forest.get_mut(call) else { return };
         record.reason = Some(reason);
-        let tgid = record.stamp.tgid;
-        if reason.is_final() {
-            return self.joint.is(tgid, call, None);
-        }
-        for span in self.joint.wait(tgid, call) {
+        if reason.is_final() { self.is(call, None) } else { self.weigh(call) }
+    }
+
+    /// A call is weighed with all others of its time.
+    fn weigh(&mut self, call: Key) {
+        let Some(record) = self.forest.get(call) else { return };
+        for span in self.joint.wait(record.stamp.tgid, call) {
             self.forest.hold(span);
         }
     }

@@ -43,6 +43,16 @@ pub fn cross() -> Result<()> {
     debian::install(&[needs::CROSS])
 }
 
+/// What the accuracy harness's services need.
+pub fn accuracy() -> Result<()> {
+    debian::install(&[needs::SERVERS, needs::ACCURACY, needs::PYTHON_ENVIRONMENT])?;
+    pypi::install(needs::PYPI)?;
+    pypi::install(needs::ACCURACY_PYPI)?;
+    run::say("building the tokio service");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    tracer_tests::accuracy::build_tokio(std::path::Path::new(&cargo))
+}
+
 /// Names of the packages that building the probes needs, for people on other systems.
 pub fn probe_packages() -> Vec<&'static str> {
     needs::PROBES.iter().map(|need| need.package).collect()

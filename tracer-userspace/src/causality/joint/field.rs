@@ -66,16 +66,19 @@ impl Field {
                 let _ = request;
                 next += 1;
             }
-            open.retain(|at| batch.requests.get(*at as usize).is_some_and(|request| request.end > call.start));
+            open.retain(|at| {
+                batch.requests.get(*at as usize).is_some_and(|request| request.end > call.start)
+            });
             self.in_flight = self.in_flight.max(open.len());
             if call.given != Given::Open || open.len() > MOST_CANDIDATES {
                 continue;
             }
             let before = self.candidates.len();
             self.candidates.extend(open.iter().filter(|at| {
-                batch.requests.get(**at as usize).is_some_and(|request| {
-                    request.read.at <= call.start && call.end <= request.end
-                })
+                batch
+                    .requests
+                    .get(**at as usize)
+                    .is_some_and(|request| request.read.at <= call.start && call.end <= request.end)
             }));
             if self.candidates.len() > before {
                 self.open.push(index as u32);

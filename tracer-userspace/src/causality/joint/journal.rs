@@ -163,6 +163,11 @@ impl Journal {
 
     /// A call is to be decided here. False if it is not kept.
     pub fn wait(&mut self, span: Key) -> bool {
+        // Nobody is there whose it could be.
+        if self.open == 0 {
+            self.is(span, None);
+            return false;
+        }
         let found = match self.call_of(span) {
             Some(own) if own.whose == Whose::Later => {
                 own.whose = Whose::Open;
@@ -226,10 +231,8 @@ impl Journal {
             }
             let votes = found.remove(&(index as u32)).unwrap_or_default();
             let spans = |request: u32| batch.requests.get(request as usize).map(|request| request.span);
-            let votes: Vec<(Key, f32)> = votes
-                .iter()
-                .filter_map(|(request, share)| Some((spans(*request)?, *share)))
-                .collect();
+            let votes: Vec<(Key, f32)> =
+                votes.iter().filter_map(|(request, share)| Some((spans(*request)?, *share))).collect();
             let evidence = evidence(&batch, &state, &model, index as u32);
             own.whose = votes.first().map_or(Whose::Nobody, |(parent, _)| Whose::Known(*parent));
             self.waiting -= 1;

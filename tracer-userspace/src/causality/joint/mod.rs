@@ -13,7 +13,7 @@
 //! | `evidence/` | what speaks for a step; one module for each kind |
 //! | `model` | what is usual: learned counts, and the scores made of them |
 //! | `field`, `state`, `moves` | who could have made which call; an assignment and its worth; changes of it |
-//! | `start` | first assignments |
+//! | `start`, `order` | first assignments, and after what each kind of call usually comes |
 //! | `solve` | the search, and how sure it is |
 
 mod batch;
@@ -23,6 +23,7 @@ mod field;
 mod journal;
 mod model;
 mod moves;
+mod order;
 mod random;
 mod solve;
 mod start;

@@ -224,8 +224,7 @@ fn ratios(row: &Row, all: Option<&Row>, random: Option<&Row>) -> Scores {
     let empty = Row::EMPTY;
     let (all, random) = (all.unwrap_or(&empty), random.unwrap_or(&empty));
     let (own_gaps, all_gaps, random_gaps) = (smooth(&row.gaps), smooth(&all.gaps), smooth(&random.gaps));
-    let mut scores =
-        Scores { step: 0.0, gaps: [0.0; GAPS], bins: [[0.0; BINS]; COUNT], overtake: 0.0 };
+    let mut scores = Scores { step: 0.0, gaps: [0.0; GAPS], bins: [[0.0; BINS]; COUNT], overtake: 0.0 };
     let flat = 1.0 / GAPS as f32;
     for (gap, score) in scores.gaps.iter_mut().enumerate() {
         let at = |gaps: &[f32; GAPS]| gaps.get(gap).copied().unwrap_or(0.0);

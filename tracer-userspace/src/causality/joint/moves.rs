@@ -35,7 +35,9 @@ impl<'a> Search<'a> {
     pub fn sweep(&mut self, state: &mut State, heat: f32) -> usize {
         let mut made = 0;
         for _ in 0..self.field.open.len() {
-            let Some(call) = self.field.open.get(self.rng.below(self.field.open.len())).copied() else { break };
+            let Some(call) = self.field.open.get(self.rng.below(self.field.open.len())).copied() else {
+                break;
+            };
             if self.propose(state, call) {
                 let (gain, scores) = state.gain(self.batch, self.field, self.model, &mut self.change);
                 if gain >= 0.0 || (heat > 0.0 && self.rng.share() < (gain / heat).exp()) {
@@ -73,7 +75,11 @@ impl<'a> Search<'a> {
         if to == from || to == NOBODY {
             return false;
         }
-        if kind < 0.6 { self.swap(state, call, other, from, to) } else { self.swap_rest(state, call, from, to) }
+        if kind < 0.6 {
+            self.swap(state, call, other, from, to)
+        } else {
+            self.swap_rest(state, call, from, to)
+        }
     }
 
     /// A call of the same kind near in time, and whose it is.

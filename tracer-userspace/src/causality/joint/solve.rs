@@ -10,6 +10,9 @@ use super::state::State;
 
 /// Rounds of learning from a first assignment, and sweeps in each.
 const ROUNDS: usize = 4;
+fn raw() -> bool {
+    std::env::var("TRAW").is_ok()
+}
 const SWEEPS: usize = 6;
 /// The same, for the one or two that are best.
 const FINAL_ROUNDS: usize = 5;
@@ -36,12 +39,33 @@ pub fn solve(batch: &Batch, known: &mut Counts, seed: u64) -> (Vec<Answer>, Mode
     if !known.is_empty() {
         starts.push(by_model(batch, &field, &known.scores()));
     }
-    starts.extend(ALL.iter().map(|discipline| by_discipline(batch, &field, *discipline)));
+    let only: Option<usize> = std::env::var("TONLY").ok().and_then(|t| t.parse().ok());
+    if only.is_some() {
+        starts.clear();
+    }
+    if std::env::var("TDBG").is_ok() {
+        eprintln!("usual {:?}", &super::order::predecessors(batch)[..4]);
+    }
+    starts.extend(
+        ALL.iter()
+            .enumerate()
+            .filter(|(n, _)| only.is_none_or(|o| o == *n))
+            .map(|(_, d)| d)
+            .map(|discipline| by_discipline(batch, &field, *discipline)),
+    );
     let mut found: Vec<(f32, State, Counts)> = starts
         .into_iter()
         .enumerate()
         .map(|(n, state)| improve(batch, &field, known, state, seed ^ (n as u64) << 32, ROUNDS, SWEEPS))
         .collect();
+    if std::env::var("TDBG").is_ok() {
+        eprintln!(
+            "open {} in flight {} starts {:?}",
+            field.open.len(),
+            field.in_flight,
+            found.iter().map(|f| f.0 as i64).collect::<Vec<_>>()
+        );
+    }
     found.sort_by(|(one, ..), (other, ..)| other.total_cmp(one));
     found.truncate(2);
     let mut found: Vec<(f32, State, Counts)> = found
@@ -52,6 +76,9 @@ pub fn solve(batch: &Batch, known: &mut Counts, seed: u64) -> (Vec<Answer>, Mode
         })
         .collect();
     found.sort_by(|(one, ..), (other, ..)| other.total_cmp(one));
+    if std::env::var("TDBG").is_ok() {
+        eprintln!("final {:?}", found.iter().map(|f| f.0 as i64).collect::<Vec<_>>());
+    }
     let Some((_, best, counts)) = found.into_iter().next() else {
         return (Vec::new(), known.scores(), State::new(batch));
     };
@@ -90,7 +117,7 @@ fn improve(
         state.reckon(batch, field, &model);
         let heat = 2.0 * (1.0 - (round + 1) as f32 / rounds as f32);
         let mut search = Search::new(batch, field, &model, rng.next());
-        for _ in 0..sweeps {
+        for _ in 0..if raw() { 0 } else { sweeps } {
             search.sweep(&mut state, heat);
         }
         worth = state.reckon(batch, field, &model);
@@ -102,18 +129,24 @@ fn improve(
 fn vote(batch: &Batch, field: &Field, model: &Model, best: &State, seed: u64) -> Vec<Answer> {
     let mut votes: Vec<Vec<(u32, f32)>> = vec![Vec::new(); field.open.len()];
     for voter in 0..VOTERS {
-        let mut state = if voter % 2 == 0 { best.clone() } else { by_model(batch, field, model) };
+        let mut state = if voter % 2 == 0 || raw() { best.clone() } else { by_model(batch, field, model) };
         state.reckon(batch, field, model);
         let mut search = Search::new(batch, field, model, seed ^ (voter as u64 + 1) << 48);
         for cooling in [3.0, 2.0, 1.5, 1.0, 1.0, 0.5, 0.0, 0.0] {
-            if voter > 0 {
+            if voter > 0 && !raw() {
                 for _ in 0..3 {
                     search.sweep(&mut state, cooling);
                 }
             }
         }
+        if std::env::var("TDBG").is_ok() {
+            let same = field.open.iter().filter(|c| state.parent(**c) == best.parent(**c)).count();
+            eprintln!("voter {voter}: {} same {same}", state.reckon(batch, field, model) as i64);
+        }
         for _ in 0..VOTES {
-            search.sweep(&mut state, 1.0);
+            if !raw() {
+                search.sweep(&mut state, 1.0);
+            }
             for (call, votes) in field.open.iter().zip(&mut votes) {
                 let parent = state.parent(*call);
                 match votes.iter_mut().find(|(request, _)| *request == parent) {

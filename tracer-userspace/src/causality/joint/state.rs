@@ -7,6 +7,10 @@ use super::model::{Counts, Model};
 
 /// What a call without a request is worth.
 pub const ORPHAN: f32 = -12.0;
+/// How many neighbours of its kind an action is compared with, on each side.
+const REACH: usize = 32;
+/// A change that loses so much before overtaking is looked at is refused unseen.
+const HOPELESS: f32 = -20.0;
 /// An action without a step.
 const IDLE: u32 = u32::MAX;
 
@@ -127,7 +131,7 @@ impl State {
             return (0, 0);
         };
         let line = field.lines.get(usize::from(*next)).map_or(&[] as &[u32], Vec::as_slice);
-        let (place, reach) = (*place as usize, 2 * field.in_flight + 2);
+        let (place, reach) = (*place as usize, (2 * field.in_flight + 2).min(REACH));
         let (mut pairs, mut crossed) = (0, 0);
         let later = line.get(place + 1..(place + 1 + reach).min(line.len())).unwrap_or_default();
         for other in later {
@@ -151,7 +155,13 @@ impl State {
     }
 
     /// What a change would bring.
-    pub fn gain(&mut self, batch: &Batch, field: &Field, model: &Model, change: &mut Change) -> (f32, [f32; 2]) {
+    pub fn gain(
+        &mut self,
+        batch: &Batch,
+        field: &Field,
+        model: &Model,
+        change: &mut Change,
+    ) -> (f32, [f32; 2]) {
         change.old.clear();
         change.new.clear();
         let mut scores = [0.0; 2];
@@ -167,8 +177,13 @@ impl State {
             });
             gain += *score - self.scores.get(*request as usize).copied().unwrap_or(0.0);
         }
+        if gain < HOPELESS {
+            return (f32::MIN, scores);
+        }
         // Calls that lose their request lose their step.
-        for (request, _) in change.requests.iter().zip(&change.kids).filter(|(request, _)| **request != NOBODY) {
+        for (request, _) in
+            change.requests.iter().zip(&change.kids).filter(|(request, _)| **request != NOBODY)
+        {
             for kid in self.kids.get(*request as usize).into_iter().flatten() {
                 if !change.new.iter().any(|(action, _)| action == kid) {
                     change.new.push((*kid, NO_EDGE));
@@ -265,10 +280,14 @@ impl State {
             let Some(request) = batch.requests.get(index) else { continue };
             let Some(answer) = request.answer else { continue };
             let near = rng.below(2 * field.in_flight.max(1) + 1) as i64 - field.in_flight as i64;
-            let Some(other) = usize::try_from(index as i64 + near).ok().filter(|other| *other != index) else {
+            let Some(other) = usize::try_from(index as i64 + near).ok().filter(|other| *other != index)
+            else {
                 continue;
             };
-            if batch.requests.get(other).is_some_and(|other| other.read.at < answer.at && other.end > answer.at)
+            if batch
+                .requests
+                .get(other)
+                .is_some_and(|other| other.read.at < answer.at && other.end > answer.at)
             {
                 super::chain::walk_to_answer(batch, other as u32, self.kids(other as u32), &answer, |step| {
                     counts.add_random_answer(step);
