@@ -28,13 +28,59 @@ pub enum Side {
     Client,
 }
 
-/// A W3C trace context (Trace Context, section 3.2).
+/// How a trace context was written. The order is the one in which they are believed where a request carries several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Format {
+    /// `traceparent` (W3C Trace Context, section 3.2).
+    W3c,
+    /// `b3` or `X-B3-…` (Zipkin).
+    B3,
+    /// `uber-trace-id` (Jaeger).
+    Jaeger,
+    /// `x-datadog-…`.
+    Datadog,
+    /// `X-Amzn-Trace-Id` (AWS X-Ray).
+    Aws,
+    /// `sw8` (Apache SkyWalking). Its ids are texts: what stands here are hashes of them.
+    SkyWalking,
+}
+
+/// A trace context that came with a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TraceParent {
-    /// trace-id.
+pub struct TraceContext {
+    /// How it was written.
+    pub format: Format,
+    /// The trace; ids of 64 bits stand in the lower half.
     pub trace_id: u128,
-    /// parent-id: the caller's span.
+    /// The caller's span; 0: not told.
+    pub span_id: u64,
+    /// The span that the caller's is part of; 0: not told.
     pub parent_id: u64,
+}
+
+impl TraceContext {
+    /// A `traceparent`.
+    pub fn w3c(trace_id: u128, span_id: u64) -> TraceContext {
+        TraceContext { format: Format::W3c, trace_id, span_id, parent_id: 0 }
+    }
+
+    /// Whether both name the same trace: where one of them has an id of 64 bits, by that.
+    pub fn is_same_trace(&self, other: &TraceContext) -> bool {
+        let hashed = |context: &TraceContext| context.format == Format::SkyWalking;
+        let is_short = |context: &TraceContext| context.trace_id >> 64 == 0;
+        let lower_halves = self.trace_id as u64 == other.trace_id as u64;
+        hashed(self) == hashed(other)
+            && (self.trace_id == other.trace_id || (lower_halves && (is_short(self) || is_short(other))))
+    }
+}
+
+/// The hash of a value that looks drawn at random, such as a request's id. The key of the hashes is not kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Token {
+    /// The same for the same value, within a capture.
+    pub value: u64,
+    /// Where it stood: CRC-32 of the header's name in lower case, 0 for the target.
+    pub from: u32,
 }
 
 /// What a request's head says.
@@ -48,12 +94,9 @@ pub struct RequestHead {
     pub host: Option<Arc<str>>,
     /// Minor version of HTTP/1.
     pub minor_version: u8,
-    /// The traceparent field, if it was valid.
-    /// Boxed, because few requests have it and what all have must stay small.
-    pub traceparent: Option<Box<TraceParent>>,
     /// The head was longer than what was captured: fields may be missing.
     pub truncated: bool,
-    /// What few requests have, or what was asked for. Boxed for the same reason.
+    /// What few requests have, or what was asked for. Boxed, because what all have must stay small.
     pub extra: Option<Box<Extra>>,
 }
 
@@ -62,6 +105,12 @@ pub struct RequestHead {
 pub struct Extra {
     /// The headers that the user wants to see (`--keep-header`), in the order in which they came.
     pub kept: Vec<Kept>,
+    /// The trace contexts, at most one of each format, in the order of [`Format`].
+    pub contexts: Vec<TraceContext>,
+    /// Values that look drawn at random, at most eight.
+    pub tokens: Box<[Token]>,
+    /// What the exchange is called where it was observed, if that was not here ([`crate::exchanges`]).
+    pub id: Option<Box<str>>,
 }
 
 /// A header that the user wants to see.
@@ -77,6 +126,21 @@ impl RequestHead {
     /// The headers that the user wants to see.
     pub fn kept(&self) -> &[Kept] {
         self.extra.as_deref().map_or(&[], |extra| &extra.kept)
+    }
+
+    /// All trace contexts.
+    pub fn contexts(&self) -> &[TraceContext] {
+        self.extra.as_deref().map_or(&[], |extra| &extra.contexts)
+    }
+
+    /// The trace context that names the request: of those whose ids are numbers the one that is believed first.
+    pub fn context(&self) -> Option<&TraceContext> {
+        self.contexts().iter().find(|context| context.format != Format::SkyWalking)
+    }
+
+    /// Values that look drawn at random.
+    pub fn tokens(&self) -> &[Token] {
+        self.extra.as_deref().map_or(&[], |extra| &extra.tokens)
     }
 }
 

@@ -11,6 +11,7 @@ pub mod causality;
 pub mod cli;
 pub mod event;
 pub mod exchange;
+pub mod exchanges;
 pub mod export;
 #[cfg(any(test, feature = "test-support"))]
 pub mod fuzzed;

@@ -19,7 +19,7 @@ use crate::exchange::Step;
 use crate::process::Window;
 use crate::service::ProcessFacts;
 use crate::time::{ClockAnchor, Nanos};
-use crate::trace::{Engine, Limits, Span, Stats};
+use crate::trace::{Engine, Limits, Settings, Span, Stats};
 use names::Names;
 
 /// How long the memory of ended processes is kept.
@@ -68,6 +68,7 @@ pub struct Seen {
 /// The pure end of a run.
 pub struct Analysis {
     clock: ClockAnchor,
+    settings: Settings,
     engine: Engine,
     names: Names,
     /// Of the engines before the current one.
@@ -77,9 +78,15 @@ pub struct Analysis {
 impl Analysis {
     /// Nothing observed yet. `clock` makes times of day of the kernel's.
     pub fn new(clock: ClockAnchor) -> Self {
+        Self::with(clock, Settings::default())
+    }
+
+    /// The same with other settings.
+    pub fn with(clock: ClockAnchor, settings: Settings) -> Self {
         Self {
             clock,
-            engine: Engine::new(Limits::default(), clock),
+            settings,
+            engine: Engine::new(Limits::default(), clock).with(settings),
             names: Names::default(),
             earlier: Stats::default(),
         }
@@ -112,7 +119,8 @@ impl Analysis {
     /// Observations are missing here. Which request a thread served, and who was on which connection, is not certain any
     /// more: what is undecided is given out with what is known, and nothing later is linked to it.
     pub fn interrupted(&mut self, out: &mut impl FnMut(Span)) {
-        let mut engine = std::mem::replace(&mut self.engine, Engine::new(Limits::default(), self.clock));
+        let fresh = Engine::new(Limits::default(), self.clock).with(self.settings);
+        let mut engine = std::mem::replace(&mut self.engine, fresh);
         engine.finish(&self.names, out);
         self.earlier = self.earlier.plus(&engine.stats());
     }

@@ -30,10 +30,15 @@ pub enum Evidence {
     Queue = 10,
     /// The delay is what it usually is, and other requests' calls fit to them.
     Timing = 11,
+    /// The call carries the trace context of the request; or, of a request from outside, the caller's span id came in another
+    /// header than traceparent.
+    Context = 12,
+    /// A value that looks drawn at random came with this request only, and goes out with the call.
+    Token = 13,
 }
 
 impl Evidence {
-    const ALL: [Evidence; 12] = [
+    const ALL: [Evidence; 14] = [
         Evidence::Connection,
         Evidence::Translated,
         Evidence::Order,
@@ -46,6 +51,8 @@ impl Evidence {
         Evidence::Wake,
         Evidence::Queue,
         Evidence::Timing,
+        Evidence::Context,
+        Evidence::Token,
     ];
 
     /// The word in the output.
@@ -63,6 +70,8 @@ impl Evidence {
             Evidence::Wake => "wake",
             Evidence::Queue => "queue-order",
             Evidence::Timing => "timing",
+            Evidence::Context => "context",
+            Evidence::Token => "token",
         }
     }
 }
@@ -86,6 +95,14 @@ impl EvidenceSet {
     /// No link.
     pub fn is_empty(&self) -> bool {
         self.0 == 0
+    }
+
+    /// How sure a link is that rests on one rule alone (what is weighed has a confidence of its own). The two ends of one connection,
+    /// and what a request says of its caller, are not inferred.
+    pub fn confidence(self) -> f32 {
+        const EXACT: [Evidence; 3] = [Evidence::Connection, Evidence::TraceParent, Evidence::Context];
+        const RULE: f32 = 0.99;
+        if EXACT.into_iter().any(|exact| self.has(exact)) { 1.0 } else { RULE }
     }
 
     /// In the order of the output.
@@ -127,12 +144,17 @@ pub enum Reason {
     Limit,
     /// The candidate is itself a consequence of the call.
     Circular,
+    /// There is a candidate, and it is less sure than was asked for.
+    Unsure,
 }
 
 impl Reason {
     /// Whether weighing the call with others cannot help.
     pub fn is_final(self) -> bool {
-        matches!(self, Reason::Background | Reason::Ended | Reason::Limit | Reason::Circular)
+        matches!(
+            self,
+            Reason::Background | Reason::Ended | Reason::Limit | Reason::Circular | Reason::Unsure
+        )
     }
 }
 
@@ -151,6 +173,7 @@ impl fmt::Display for Reason {
             Reason::Aftermath => "another request of the process ended just before this call",
             Reason::Limit => "given out before it was decided: too many undecided spans",
             Reason::Circular => "the only candidate is a consequence of this call",
+            Reason::Unsure => "the best candidate is less sure than was asked for",
         })
     }
 }

@@ -12,6 +12,7 @@
 //! calls side by side on connections that were open already, one of them only after waiting for something unseen.
 
 mod background;
+pub mod context;
 mod decide;
 mod evidence;
 pub mod joint;

@@ -21,25 +21,26 @@ use crate::report::summary::Summary;
 use crate::tcap::{Problem, Reader, Told};
 
 /// The exit code for a file that is damaged, or no capture.
-const BAD_INPUT: u8 = 2;
+pub(super) const BAD_INPUT: u8 = 2;
 
 /// Turns a capture into traces.
 pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
     let headers = args.headers.read()?;
-    let name = args.file.display();
-    let mut reader = match File::open(&args.file).map_err(Problem::from).and_then(Reader::open) {
+    let Some(file) = &args.file else { bail!("give the capture that is to be analysed") };
+    let name = file.display();
+    let mut reader = match File::open(file).map_err(Problem::from).and_then(Reader::open) {
         Ok(reader) => reader,
         Err(problem) => {
             eprintln!("tracer: {name}: {problem}");
             return Ok(ExitCode::from(BAD_INPUT));
         }
     };
-    if are_one_file(&args.file, &args.output) {
+    if are_one_file(file, &args.output) {
         bail!("{name} would be overwritten by its own traces; choose another file for them (-o)");
     }
     let mut spans = SpanFile::new(create(&args.output)?, u64::MAX)
         .with_context(|| format!("cannot use {} for the traces", args.output.display()))?;
-    let mut analysis = Analysis::new(reader.description().clock);
+    let mut analysis = Analysis::with(reader.description().clock, args.links.settings());
     let mut shown = BTreeSet::new();
     let mut account = read(&mut reader, &headers, &mut shown, &mut analysis, &mut spans)
         .with_context(|| format!("cannot read {name}"))?;
@@ -129,10 +130,10 @@ fn read(
 }
 
 /// More damages are only counted.
-const MAX_TOLD: usize = 10;
+pub(super) const MAX_TOLD: usize = 10;
 
 /// Writing the traces must not be what destroys the capture, whatever both are called.
-fn are_one_file(capture: &Path, traces: &Path) -> bool {
+pub(super) fn are_one_file(capture: &Path, traces: &Path) -> bool {
     let identity = |path| fs::metadata(path).map(|file| (file.dev(), file.ino())).ok();
     identity(capture).is_some_and(|capture| identity(traces) == Some(capture))
 }

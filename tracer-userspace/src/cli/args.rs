@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::headers::HeaderArgs;
+use super::links::LinkArgs;
 use crate::capture::probes::Provider;
 
 /// Traces requests through the services of this host, without touching them.
@@ -102,6 +103,9 @@ pub struct RecordArgs {
     /// Headers.
     #[command(flatten)]
     pub headers: HeaderArgs,
+    /// Links.
+    #[command(flatten)]
+    pub links: LinkArgs,
     /// Write the counters of the run into this file, as JSON
     #[arg(long, value_name = "FILE")]
     pub ledger: Option<PathBuf>,
@@ -173,19 +177,27 @@ The traces are the same, to the byte, as those that `record -o traces.json` woul
 Examples:
   sudo tracer record -d 30s -o capture.tcap
   tracer analyze capture.tcap -o traces.json
+  tracer analyze --exchanges in.jsonl -o traces.json
 
-Exit codes: 0, all of the capture was read; 2, it is damaged or no capture: what could be read was analysed, and the last
+Exit codes: 0, all of the file was read; 2, it is damaged or no capture, or lines of it were refused: what could be read was analysed, and the last
 lines say what is missing.")]
 pub struct AnalyzeArgs {
     /// The file that `tracer record -o FILE.tcap` wrote
-    #[arg(value_name = "FILE")]
-    pub file: PathBuf,
+    #[arg(value_name = "FILE", required_unless_present = "exchanges")]
+    pub file: Option<PathBuf>,
+    /// Instead of a capture, find the links between exchanges that were observed elsewhere: one JSON object on each line,
+    /// with process, thread, kind, operation, start_ns, end_ns, connection and id (docs/exchanges.md)
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "keep_header", "ignore_header", "ignore_context"])]
+    pub exchanges: Option<PathBuf>,
     /// Write the traces into this file
     #[arg(short, long, value_name = "FILE", default_value = "traces.json")]
     pub output: PathBuf,
     /// Headers.
     #[command(flatten)]
     pub headers: HeaderArgs,
+    /// Links.
+    #[command(flatten)]
+    pub links: LinkArgs,
 }
 
 /// Options of `show`.

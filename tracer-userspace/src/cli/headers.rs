@@ -15,11 +15,16 @@ pub struct HeaderArgs {
     /// Do not use what this header says as evidence for which request caused which
     #[arg(long, value_name = "NAME", help_heading = "Headers")]
     pub ignore_header: Vec<String>,
+    /// Do not use trace contexts (traceparent, b3 and their like), request ids and other values that requests carry along
+    #[arg(long, help_heading = "Headers")]
+    pub ignore_context: bool,
 }
 
 impl HeaderArgs {
     /// The names, checked.
     pub fn read(&self) -> Result<Headers> {
-        Headers::new(&self.keep_header, &self.ignore_header).map_err(|error| anyhow!(error))
+        Headers::new(&self.keep_header, &self.ignore_header)
+            .map(|headers| headers.ignoring_context(self.ignore_context))
+            .map_err(|error| anyhow!(error))
     }
 }

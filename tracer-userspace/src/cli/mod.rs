@@ -3,7 +3,9 @@
 mod analyze;
 mod args;
 mod doctor;
+mod exchanges;
 mod headers;
+mod links;
 mod logger;
 mod output;
 mod record;
@@ -21,7 +23,10 @@ pub fn run() -> ExitCode {
     logger::start(matches!(&cli.command, Command::Record(args) if args.verbose));
     let result = match cli.command {
         Command::Record(args) => record::run(&args),
-        Command::Analyze(args) => analyze::run(&args),
+        Command::Analyze(args) => match &args.exchanges {
+            Some(file) => exchanges::run(file, &args),
+            None => analyze::run(&args),
+        },
         Command::Show(args) => show::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     };

@@ -18,6 +18,7 @@ use crate::capture::load::Options;
 use crate::capture::procfs::ProcFs;
 use crate::capture::start::start;
 use crate::protocol::Limits;
+use crate::protocol::tokens::HashKey;
 use crate::recording::before::Before;
 use crate::recording::budget;
 use crate::recording::child::{self, Waiting};
@@ -102,7 +103,7 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode> {
     let max_bytes = u64::from(args.max_size) << 20;
     let spans = match traces {
         Some(file) => Some((
-            Analysis::new(description.clock),
+            Analysis::with(description.clock, args.links.settings()),
             SpanFile::new(file, max_bytes).context("cannot use the file for the traces")?,
         )),
         None => None,
@@ -111,7 +112,11 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode> {
     let sinks = Sinks::new(spans, capture, args.raw, max_bytes);
     let memory = u64::from(args.max_memory) << 20;
     let ring = u64::from(options.ring_bytes);
-    let streams = Limits { headers: Arc::new(headers), ..budget::limits(memory, ring, masking) };
+    let streams = Limits {
+        headers: Arc::new(headers),
+        hash_key: HashKey::random(),
+        ..budget::limits(memory, ring, masking)
+    };
     let bounds = Bounds { memory: budget::ceiling(memory, ring), streams };
     let mut recorder = Recorder::new(probes, people, seen, selection, before, sinks, bounds);
     if let Some(waiting) = &waiting {

@@ -54,6 +54,8 @@ pub struct ReadTags {
     pub outcome: Option<Box<str>>,
     /// `tracer.link.reason`.
     pub reason: Option<Box<str>>,
+    /// `tracer.link.confidence`.
+    pub confidence: Option<f32>,
 }
 
 /// A value of a tag. Tools differ in whether they write numbers and truth values as such or as text.
@@ -82,6 +84,13 @@ impl Tag {
         }
     }
 
+    fn share(&self) -> Option<f32> {
+        match self {
+            Tag::Number(number) if (0.0..=1.0).contains(number) => Some(*number as f32),
+            Tag::Bool(_) | Tag::Number(_) | Tag::Text(_) | Tag::Other(_) => None,
+        }
+    }
+
     fn status(&self) -> Option<u16> {
         match self {
             Tag::Number(number) if (0.0..1000.0).contains(number) => Some(*number as u16),
@@ -103,6 +112,7 @@ impl<'de> Deserialize<'de> for ReadTags {
                 "tracer.incomplete" => tags.incomplete = value.truth(),
                 "tracer.outcome" => tags.outcome = value.text(),
                 "tracer.link.reason" => tags.reason = value.text(),
+                "tracer.link.confidence" => tags.confidence = value.share(),
                 _ => {}
             }
         }
@@ -170,11 +180,13 @@ mod tests {
             r#"[{ "traceId": "4bf92f3577b34da6a3ce929d0e0e4736", "spanId": "00f067aa0ba902b7", "parentSpanId": null,
                  "serviceName": "frontend-api", "operationName": "POST /users",
                  "startTime": "2023-10-27T10:00:00.050123Z", "duration": 150.25,
-                 "tags": { "http.method": "POST", "http.status_code": 201, "span.kind": "server" } }]"#,
+                 "tags": { "http.method": "POST", "http.status_code": 201, "span.kind": "server",
+                           "tracer.link.confidence": 0.95 } }]"#,
         )
         .unwrap();
         assert_eq!(spans[0].start, 1_698_400_800_050_123_000);
         assert_eq!(spans[0].duration, 150_250_000);
+        assert_eq!(spans[0].tags.confidence, Some(0.95));
         assert_eq!((spans[0].tags.status, spans[0].tags.kind.as_deref()), (Some(201), Some("server")));
     }
 

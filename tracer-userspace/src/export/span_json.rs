@@ -10,7 +10,7 @@ use super::json::ToJson;
 use crate::causality::Evidence;
 use crate::exchange::{Kept, Side};
 use crate::time::Rfc3339Micros;
-use crate::trace::{Span, Tags};
+use crate::trace::{Span, SpanId, Tags};
 
 impl ToJson for Span {
     fn to_json(&self, out: &mut Vec<u8>) {
@@ -31,23 +31,34 @@ impl ToJson for Span {
         text(out, &self.service_name);
         out.extend_from_slice(br#","operationName":"#);
         out.push(b'"');
-        escaped(out, &self.tags.method);
-        out.push(b' ');
-        escaped(out, self.path());
+        match self.tags.id() {
+            Some(_) => escaped(out, &self.tags.url),
+            None => {
+                escaped(out, &self.tags.method);
+                out.push(b' ');
+                escaped(out, self.path());
+            }
+        }
         out.push(b'"');
         out.extend_from_slice(br#","startTime":""#);
         out.extend_from_slice(&Rfc3339Micros(self.start_time).to_ascii());
         out.extend_from_slice(br#"","duration":"#);
         milliseconds(out, self.duration);
-        out.extend_from_slice(br#","tags":{"http.method":"#);
+        out.extend_from_slice(br#","tags":{"#);
         tags(out, &self.tags);
         out.extend_from_slice(b"}}");
     }
 }
 
 fn tags(out: &mut Vec<u8>, tags: &Tags) {
-    text(out, &tags.method);
-    text(key(out, r#","http.url":"#), &tags.url);
+    match tags.id() {
+        // It is not known to be HTTP.
+        Some(id) => text(key(out, r#""tracer.id":"#), id),
+        None => {
+            text(key(out, r#""http.method":"#), &tags.method);
+            text(key(out, r#","http.url":"#), &tags.url);
+        }
+    }
     if let Some(host) = &tags.host {
         text(key(out, r#","http.host":"#), host);
     }
@@ -106,18 +117,39 @@ fn tags(out: &mut Vec<u8>, tags: &Tags) {
         }
         out.push(b']');
     }
+    if let Some(confidence) = tags.confidence {
+        share(key(out, r#","tracer.link.confidence":"#), confidence);
+    }
     if let Some(reason) = tags.reason {
         text(key(out, r#","tracer.link.reason":"#), &reason.to_string());
     }
-    if let Some(candidates) = tags.candidates {
-        number(key(out, r#","tracer.link.candidates":"#), candidates.into());
-    }
+    candidates(out, &tags.candidates);
     if let Some(trace) = tags.other_trace {
         key(out, r#","tracer.traceparent.trace_id":""#);
         out.extend_from_slice(&trace.to_hex());
         out.push(b'"');
     }
     headers(out, tags.kept());
+}
+
+/// Who could be the parent of a span that has none.
+fn candidates(out: &mut Vec<u8>, all: &[(SpanId, f32)]) {
+    for (at, (span, confidence)) in all.iter().enumerate() {
+        key(out, if at == 0 { r#","tracer.link.candidates":[{"spanId":""# } else { r#",{"spanId":""# });
+        out.extend_from_slice(&span.to_hex());
+        share(key(out, r#"","confidence":"#), *confidence);
+        out.push(b'}');
+    }
+    if !all.is_empty() {
+        out.push(b']');
+    }
+}
+
+/// A number from 0 to 1 with one to three decimals, cut off: what is not certain must not look so.
+fn share(out: &mut Vec<u8>, share: f32) {
+    // A share of nothing, or of no number, is 0.
+    let thousandths = (f64::from(share.clamp(0.0, 1.0)) * 1_000.0 + 1e-4) as u64;
+    milliseconds(out, thousandths * 1_000);
 }
 
 /// By OpenTelemetry's name for them.
@@ -238,6 +270,32 @@ mod tests {
             let json = written(|out| text(out, string));
             assert_eq!(serde_json::from_str::<String>(&json).unwrap(), string);
         }
+    }
+
+    #[test]
+    fn confidence_is_cut_off_and_candidates_are_a_list() {
+        for (value, text) in [
+            (1.0, "1.0"),
+            (0.99, "0.99"),
+            (0.9, "0.9"),
+            (0.999_99, "0.999"),
+            (0.5, "0.5"),
+            (0.0, "0.0"),
+            (f32::NAN, "0.0"),
+            (7.0, "1.0"),
+            (-1.0, "0.0"),
+        ] {
+            assert_eq!(written(|out| share(out, value)), text, "{value}");
+        }
+        assert_eq!(written(|out| candidates(out, &[])), "");
+        let two = [(SpanId(1), 0.625), (SpanId(2), 0.25)];
+        assert_eq!(
+            written(|out| candidates(out, &two)),
+            concat!(
+                r#","tracer.link.candidates":[{"spanId":"0000000000000001","confidence":0.625},"#,
+                r#"{"spanId":"0000000000000002","confidence":0.25}]"#
+            )
+        );
     }
 
     #[test]

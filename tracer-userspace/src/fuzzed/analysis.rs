@@ -9,7 +9,9 @@ use tracer_common::abi::ConnId;
 use super::Input;
 use crate::analysis::{Analysis, Observation, Seen};
 use crate::event::{Endpoints, Open, ProcessChange, Role, Stamp};
-use crate::exchange::{ExchangeId, Outcome, RequestHead, ResponseHead, Side, Step, TraceParent};
+use crate::exchange::{
+    ExchangeId, Extra, Outcome, RequestHead, ResponseHead, Side, Step, Token, TraceContext,
+};
 use crate::export::json::ToJson;
 use crate::export::read::read_spans;
 use crate::process::Window;
@@ -121,14 +123,19 @@ fn step(input: &mut Input<'_>) -> Step {
                     target: if words & 8 == 0 { "/a?b".into() } else { text(input).into() },
                     host: (words & 64 != 0).then(|| Arc::from(text(input))),
                     minor_version: words >> 6,
-                    traceparent: (words & 128 != 0).then(|| {
-                        Box::new(TraceParent {
-                            trace_id: u128::from(input.byte() & 1) + 1,
-                            parent_id: input.number(),
+                    truncated: words & 32 != 0,
+                    extra: (words & 128 != 0).then(|| {
+                        Box::new(Extra {
+                            contexts: vec![TraceContext::w3c(
+                                u128::from(input.byte() & 1) + 1,
+                                input.number(),
+                            )],
+                            tokens: (0..input.byte() & 3)
+                                .map(|_| Token { value: u64::from(input.byte() & 3), from: 0 })
+                                .collect(),
+                            ..Extra::default()
                         })
                     }),
-                    truncated: words & 32 != 0,
-                    extra: None,
                 },
             }
         }

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::exchange::RequestHead;
+use super::tokens::source;
+use crate::exchange::{Extra, Format, RequestHead, Token};
 
 /// Headers that may be kept: a span must not become a copy of the message.
 pub const MAX_KEPT: usize = 8;
@@ -18,6 +19,8 @@ pub struct Headers {
     kept: Vec<Arc<str>>,
     /// What they say is no evidence for links.
     ignored: Vec<Arc<str>>,
+    /// No header is, nor anything else that requests carry (`--ignore-context`).
+    ignores_context: bool,
 }
 
 impl Headers {
@@ -39,7 +42,19 @@ impl Headers {
         Ok(Headers {
             kept: list(kept, MAX_KEPT, "--keep-header")?,
             ignored: list(ignored, MAX_IGNORED, "--ignore-header")?,
+            ignores_context: false,
         })
+    }
+
+    /// The same, with or without trace contexts and tokens.
+    #[must_use]
+    pub fn ignoring_context(self, ignores_context: bool) -> Headers {
+        Headers { ignores_context, ..self }
+    }
+
+    /// Whether trace contexts and tokens are to be as if absent.
+    pub fn ignores_context(&self) -> bool {
+        self.ignores_context
     }
 
     /// Whether any header is to be kept.
@@ -65,19 +80,21 @@ impl Headers {
     /// What of a request's head that was recorded is to be seen and used now: no other kept headers than these, if there are
     /// any, and nothing that an ignored header said.
     pub fn restrict(&self, head: &mut RequestHead) {
-        if self.ignores(b"traceparent") {
-            head.traceparent = None;
-        }
-        if let Some(extra) = &mut head.extra
-            && self.keeps_any()
-        {
+        let Some(extra) = &mut head.extra else { return };
+        if self.keeps_any() {
             extra.kept.retain(|kept| self.keeps(kept.name.as_bytes()).is_some());
         }
-    }
-
-    /// The names of the headers that are no evidence.
-    pub fn ignored(&self) -> &[Arc<str>] {
-        &self.ignored
+        let ignores_format =
+            |format: Format| format.headers().iter().any(|name| self.ignores(name.as_bytes()));
+        extra.contexts.retain(|context| !self.ignores_context && !ignores_format(context.format));
+        let ignores_source = |from: u32| self.ignored.iter().any(|name| source(name.as_bytes()) == from);
+        if extra.tokens.iter().any(|token| self.ignores_context || ignores_source(token.from)) {
+            let left = |token: &&Token| !self.ignores_context && !ignores_source(token.from);
+            extra.tokens = extra.tokens.iter().filter(left).copied().collect();
+        }
+        if **extra == Extra::default() {
+            head.extra = None;
+        }
     }
 }
 
@@ -96,7 +113,7 @@ fn lower(name: &str) -> Result<String, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::exchange::{Extra, Kept, TraceParent};
+    use crate::exchange::{Kept, TraceContext};
 
     fn names(all: &[&str]) -> Vec<String> {
         all.iter().map(|name| (*name).to_owned()).collect()
@@ -116,8 +133,15 @@ mod tests {
     fn a_head_that_was_recorded_is_cut_down_to_what_is_asked_for() {
         let kept = |name: &str| Kept { name: Arc::from(name), value: "1".into() };
         let head = RequestHead {
-            traceparent: Some(Box::new(TraceParent { trace_id: 1, parent_id: 2 })),
-            extra: Some(Box::new(Extra { kept: vec![kept("x-a"), kept("x-b")] })),
+            extra: Some(Box::new(Extra {
+                kept: vec![kept("x-a"), kept("x-b")],
+                contexts: vec![
+                    TraceContext::w3c(1, 2),
+                    TraceContext { format: Format::B3, ..TraceContext::w3c(3, 4) },
+                ],
+                tokens: Box::new([Token { value: 5, from: source(b"x-id") }, Token { value: 6, from: 0 }]),
+                id: None,
+            })),
             ..RequestHead::default()
         };
         let restricted = |kept: &[&str], ignored: &[&str]| {
@@ -127,7 +151,12 @@ mod tests {
         };
         assert_eq!(restricted(&[], &["x-a"]), head);
         assert_eq!(restricted(&["X-B"], &[]).kept(), [kept("x-b")]);
-        assert_eq!(restricted(&[], &["TraceParent"]).traceparent, None);
+        assert_eq!(restricted(&[], &["TraceParent"]).context(), Some(&head.contexts()[1]));
+        assert_eq!(restricted(&[], &["X-B3-SpanId"]).contexts(), &head.contexts()[..1]);
+        assert_eq!(restricted(&[], &["X-ID"]).tokens(), &head.tokens()[1..]);
+        let mut without = head.clone();
+        Headers::default().ignoring_context(true).restrict(&mut without);
+        assert_eq!((without.contexts(), without.tokens(), without.kept()), (&[][..], &[][..], head.kept()));
     }
 
     #[test]

@@ -14,15 +14,18 @@ use crate::exchange::Step;
 use crate::secret::Masking;
 use crate::time::Nanos;
 
+pub mod context;
 pub mod guess;
 pub mod headers;
 pub mod http1;
 pub mod names;
 pub mod tally;
+pub mod tokens;
 
 use headers::Headers;
 use names::Names;
 use tally::{Skip, Tally};
+use tokens::HashKey;
 
 /// Bytes in their order on one direction of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +81,8 @@ pub struct Limits {
     pub masking: Masking,
     /// Which headers are kept, and which prove nothing.
     pub headers: Arc<Headers>,
+    /// The key of the hashes of tokens.
+    pub hash_key: HashKey,
 }
 
 impl Default for Limits {
@@ -90,6 +95,7 @@ impl Default for Limits {
             strangers: 1024,
             masking: Masking::On,
             headers: Arc::default(),
+            hash_key: HashKey::default(),
         }
     }
 }

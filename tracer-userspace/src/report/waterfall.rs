@@ -173,7 +173,11 @@ fn draw(trace: &Trace, style: Style, out: &mut String) -> fmt::Result {
     Ok(())
 }
 
-/// `!` for a failure, `?` for a duration that is only a lower bound, with the reason.
+/// Links that are less sure are marked.
+const BEYOND_DOUBT: f32 = 0.99;
+
+/// `!` for a failure, `?` for a duration that is only a lower bound, with the reason; and how sure the parent is, where that may
+/// be doubted.
 fn mark(span: &ReadSpan) -> String {
     let mut mark = String::new();
     if span.tags.error {
@@ -185,6 +189,10 @@ fn mark(span: &ReadSpan) -> String {
     if let Some(outcome) = &span.tags.outcome {
         mark.push(' ');
         mark.push_str(&fit(outcome, 20, '~'));
+    }
+    if let Some(confidence) = span.tags.confidence.filter(|confidence| *confidence < BEYOND_DOUBT) {
+        // Cut off: what is not certain must not look so.
+        mark.push_str(&format!(" link {:.0} %", (confidence * 100.0 + 1e-3).floor()));
     }
     mark
 }
@@ -217,6 +225,16 @@ mod tests {
             duration: duration * 1_000_000,
             tags: ReadTags { status: Some(200), ..ReadTags::default() },
         }
+    }
+
+    #[test]
+    fn a_link_that_may_be_doubted_says_so() {
+        let marked = |confidence: Option<f32>| {
+            let tags = ReadTags { confidence, ..ReadTags::default() };
+            mark(&ReadSpan { tags, ..span("aa", "1", None, 0, 1) })
+        };
+        assert_eq!((marked(None), marked(Some(1.0)), marked(Some(0.99))), Default::default());
+        assert_eq!((&*marked(Some(0.939)), &*marked(Some(0.9))), (" link 93 %", " link 90 %"));
     }
 
     #[test]

@@ -12,9 +12,12 @@ use super::fields::{Broken, Fields, Value};
 use super::wire;
 use crate::analysis::{Observation, Seen};
 use crate::event::{Endpoints, Mover, Open, ProcessChange, Role, Scene, Stamp};
-use crate::exchange::{ExchangeId, Extra, Kept, Outcome, RequestHead, ResponseHead, Side, Step, TraceParent};
+use crate::exchange::{
+    ExchangeId, Extra, Format, Kept, Outcome, RequestHead, ResponseHead, Side, Step, Token, TraceContext,
+};
 use crate::process::Window;
 use crate::protocol::headers::MAX_KEPT;
+use crate::protocol::tokens::MAX_TOKENS;
 use crate::service::{Container, ContainerRuntime, EnvFacts, ProcessFacts, Runtime};
 use crate::time::Nanos;
 
@@ -22,6 +25,8 @@ use crate::time::Nanos;
 const MAX_LIST: usize = 1 << 16;
 /// Bytes of one observation. The longest that we write is a process with its command line, some 20 KiB.
 const MAX_ITEM: usize = 1 << 20;
+/// Trace contexts of one request: one of each format.
+const MAX_CONTEXTS: usize = 6;
 
 /// A batch that is being read: its lists, and where its next observation stands.
 #[derive(Debug, Default)]
@@ -161,7 +166,7 @@ impl Decoder {
         let (mut conn, mut number, mut client, mut first) = (0, 0, false, 0);
         let (mut stamp, mut seq, mut method, mut target) = (self.stamp(wire::Stamp::default()), 0, 0, "");
         let (mut host, mut minor, mut traceparent, mut truncated) = (0u32, 0, [].as_slice(), false);
-        let mut extra = Extra::default();
+        let (mut extra, mut tokens, mut sources) = (Extra::default(), Vec::new(), Vec::new());
         while let Some((field, value)) = fields.next().ok()? {
             match field {
                 1 => conn = value.uint32()?,
@@ -176,10 +181,23 @@ impl Decoder {
                 10 => minor = value.uint32()?,
                 11 => traceparent = value.bytes()?,
                 12 => truncated = value.bool()?,
+                14 if extra.contexts.len() < MAX_CONTEXTS => extra.contexts.extend(context(value)?),
+                15 => repeated(value, &mut tokens, u64::from_le_bytes)?,
+                16 => repeated(value, &mut sources, u32::from_le_bytes)?,
                 13 if extra.kept.len() < MAX_KEPT => extra.kept.push(self.kept(value)?),
                 _ => {}
             }
         }
+        if let Some((trace_id, span_id)) = traceparent.split_at_checked(16) {
+            let trace_id = u128::from_be_bytes(trace_id.try_into().ok()?);
+            extra.contexts.push(TraceContext::w3c(trace_id, u64::from_be_bytes(span_id.try_into().ok()?)));
+        }
+        if !extra.contexts.is_empty() {
+            extra.contexts.sort_by_key(|context| context.format);
+            extra.contexts.dedup_by_key(|context| context.format);
+        }
+        extra.tokens =
+            tokens.iter().zip(&sources).map(|(value, from)| Token { value: *value, from: *from }).collect();
         Some(Step::Request {
             id: self.exchange(conn, number)?,
             side: if client { Side::Client } else { Side::Server },
@@ -194,13 +212,6 @@ impl Decoder {
                     None => None,
                 },
                 minor_version: u8::try_from(minor).ok()?,
-                traceparent: match traceparent.split_at_checked(16) {
-                    Some((trace_id, parent_id)) => Some(Box::new(TraceParent {
-                        trace_id: u128::from_be_bytes(trace_id.try_into().ok()?),
-                        parent_id: u64::from_be_bytes(parent_id.try_into().ok()?),
-                    })),
-                    None => None,
-                },
                 truncated,
                 extra: (extra != Extra::default()).then(|| Box::new(extra)),
             },
@@ -333,6 +344,50 @@ impl Decoder {
         let window = Window { begin: self.time(process.begin), end: self.time(process.end) };
         (window.begin <= window.end).then_some(Seen { facts, window, moves_work: process.moves_work })
     }
+}
+
+/// [`wire::Context`]. `Some(None)`: of a format that this version does not know.
+fn context(value: Value<'_>) -> Option<Option<TraceContext>> {
+    let context = wire::Context::decode(value.bytes()?).ok()?;
+    let format = match wire::Format::try_from(context.format) {
+        Ok(wire::Format::W3c) => Format::W3c,
+        Ok(wire::Format::B3) => Format::B3,
+        Ok(wire::Format::Jaeger) => Format::Jaeger,
+        Ok(wire::Format::Datadog) => Format::Datadog,
+        Ok(wire::Format::Aws) => Format::Aws,
+        Ok(wire::Format::SkyWalking) => Format::SkyWalking,
+        Err(_) => return Some(None),
+    };
+    let trace_id = u128::from_be_bytes(context.trace.try_into().ok()?);
+    Some(Some(TraceContext { format, trace_id, span_id: context.span, parent_id: context.parent }))
+}
+
+/// Numbers of one width: one by one, or several in one field (packed), as everybody's decoders take them.
+fn repeated<T, const WIDTH: usize>(
+    value: Value<'_>,
+    into: &mut Vec<T>,
+    read: impl Fn([u8; WIDTH]) -> T,
+) -> Option<()> {
+    let one;
+    let bytes = match value {
+        Value::Bytes(bytes) => bytes,
+        Value::Fixed64(number) => {
+            one = number.to_le_bytes();
+            one.get(..WIDTH).filter(|_| WIDTH == 8)?
+        }
+        Value::Fixed32(number) => {
+            one = u64::from(number).to_le_bytes();
+            one.get(..WIDTH).filter(|_| WIDTH == 4)?
+        }
+        Value::Varint(_) => return None,
+    };
+    let (numbers, rest) = bytes.as_chunks::<WIDTH>();
+    for number in numbers {
+        if into.len() < MAX_TOKENS {
+            into.push(read(*number));
+        }
+    }
+    rest.is_empty().then_some(())
 }
 
 fn runtime_of(name: &str) -> ContainerRuntime {

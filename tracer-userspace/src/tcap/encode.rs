@@ -6,8 +6,8 @@ use rustc_hash::FxHashMap;
 use tracer_common::abi::ConnId;
 
 use super::wire::{
-    Batch, Change, Close, Conn, End, Item, Kept, Kind, Open, Outcome, Process, Request, Response, Role,
-    Stamp, What,
+    Batch, Change, Close, Conn, Context, End, Format, Item, Kept, Kind, Open, Outcome, Process, Request,
+    Response, Role, Stamp, What,
 };
 use crate::analysis::{Observation, Seen};
 use crate::event::{self, Endpoints, ProcessChange};
@@ -45,11 +45,18 @@ impl Encoder {
                     target: self.owned(&head.target),
                     host: head.host.as_ref().map_or(0, |host| self.text(host) + 1),
                     minor: head.minor_version.into(),
-                    traceparent: head.traceparent.as_ref().map_or_else(Vec::new, |parent| {
-                        [parent.trace_id.to_be_bytes().as_slice(), &parent.parent_id.to_be_bytes()].concat()
-                    }),
+                    traceparent: head.contexts().iter().find(|context| is_traceparent(context)).map_or_else(
+                        Vec::new,
+                        |context| {
+                            let ids = [&context.trace_id.to_be_bytes()[..], &context.span_id.to_be_bytes()];
+                            ids.concat()
+                        },
+                    ),
                     truncated: head.truncated,
                     kept: head.kept().iter().map(|kept| self.kept(kept)).collect(),
+                    contexts: head.contexts().iter().filter(|at| !is_traceparent(at)).map(context).collect(),
+                    tokens: head.tokens().iter().map(|token| token.value).collect(),
+                    token_sources: head.tokens().iter().map(|token| token.from).collect(),
                 })
             }
             Observation::Step(Step::Response { id, stamp, seq, head }) => Kind::Response(Response {
@@ -237,6 +244,28 @@ impl Encoder {
                 .map(|missing| format!("{}: {}", missing.part.label(), missing.reason))
                 .collect(),
         }
+    }
+}
+
+/// Whether it stands in the field of its own.
+fn is_traceparent(context: &exchange::TraceContext) -> bool {
+    context.format == exchange::Format::W3c
+}
+
+fn context(context: &exchange::TraceContext) -> Context {
+    Context {
+        format: match context.format {
+            exchange::Format::W3c => Format::W3c,
+            exchange::Format::B3 => Format::B3,
+            exchange::Format::Jaeger => Format::Jaeger,
+            exchange::Format::Datadog => Format::Datadog,
+            exchange::Format::Aws => Format::Aws,
+            exchange::Format::SkyWalking => Format::SkyWalking,
+        }
+        .into(),
+        trace: context.trace_id.to_be_bytes().to_vec(),
+        span: context.span_id,
+        parent: context.parent_id,
     }
 }
 

@@ -187,6 +187,16 @@ fn item(input: &mut Input<'_>) -> wire::Kind {
             method: u32::from(input.byte() % 4),
             target: String::from_utf8_lossy(input.bytes()).into_owned(),
             traceparent: input.take(24).to_vec(),
+            contexts: (0..input.byte() % 3)
+                .map(|_| wire::Context {
+                    format: i32::from(input.byte() % 7),
+                    trace: input.take(16).to_vec(),
+                    span: u64::from(input.byte()),
+                    parent: u64::from(input.byte()),
+                })
+                .collect(),
+            tokens: (0..input.byte() % 12).map(u64::from).collect(),
+            token_sources: (0..input.byte() % 12).map(u32::from).collect(),
             kept: (0..input.byte() % 3)
                 .map(|_| wire::Kept { name: u32::from(input.byte() % 4), value: "v".to_owned() })
                 .collect(),

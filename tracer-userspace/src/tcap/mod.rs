@@ -6,6 +6,7 @@
 //! strangers in `docs/capture-format.md`; `frame` is its outer form, `wire` the messages in it, `encode` and `decode`
 //! translate, `writer` and `reader` know files.
 
+mod carried;
 mod decode;
 mod encode;
 mod fields;

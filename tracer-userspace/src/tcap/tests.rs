@@ -9,7 +9,9 @@ use super::frame::{self, HEAD, PREAMBLE};
 use super::*;
 use crate::analysis::{Analysis, Observation, Seen};
 use crate::event::{Direction, Endpoints, Mover, Open, ProcessChange, Role, Scene, Segment, Stamp};
-use crate::exchange::{ExchangeId, Extra, Kept, Outcome, RequestHead, ResponseHead, Side, Step, TraceParent};
+use crate::exchange::{
+    ExchangeId, Extra, Format, Kept, Outcome, RequestHead, ResponseHead, Side, Step, Token, TraceContext,
+};
 use crate::export::json::ToJson;
 use crate::process::Window;
 use crate::service::{Container, ContainerRuntime, EnvFacts, Missing, Part, ProcessFacts, Reason, Runtime};
@@ -97,12 +99,14 @@ fn call(number: u64, out: &mut Vec<Observation>) {
                 target: format!("/item/{number}").into(),
                 host: (number.is_multiple_of(2)).then(|| Arc::from("h.example")),
                 minor_version: 1,
-                traceparent: (number.is_multiple_of(5))
-                    .then(|| Box::new(TraceParent { trace_id: 7 + u128::from(number), parent_id: 9 })),
                 truncated: false,
                 extra: (number.is_multiple_of(3)).then(|| {
+                    let other = TraceContext { format: Format::B3, parent_id: 3, ..TraceContext::w3c(9, 2) };
                     Box::new(Extra {
                         kept: vec![Kept { name: Arc::from("x-truth-id"), value: number.to_string().into() }],
+                        contexts: vec![TraceContext::w3c(7 + u128::from(number), 9), other],
+                        tokens: Box::new([Token { value: number, from: 0 }, Token { value: 2, from: 1 }]),
+                        id: None,
                     })
                 }),
             },

@@ -7,6 +7,8 @@
 
 use prost::{Enumeration, Message, Oneof};
 
+pub use super::carried::{Context, Format, Kept};
+
 /// What the file is of: the payload of its first frame.
 #[derive(Clone, PartialEq, Message)]
 pub struct Description {
@@ -236,17 +238,15 @@ pub struct Request {
     /// Headers that were asked for.
     #[prost(message, repeated, tag = "13")]
     pub kept: Vec<Kept>,
-}
-
-/// A header that was asked for.
-#[derive(Clone, PartialEq, Message)]
-pub struct Kept {
-    /// Text: name.
-    #[prost(uint32, tag = "1")]
-    pub name: u32,
-    /// Value, masked.
-    #[prost(string, tag = "2")]
-    pub value: String,
+    /// Trace contexts other than traceparent.
+    #[prost(message, repeated, tag = "14")]
+    pub contexts: Vec<Context>,
+    /// Hashes of values that look drawn at random.
+    #[prost(fixed64, repeated, tag = "15")]
+    pub tokens: Vec<u64>,
+    /// Where each of them stood.
+    #[prost(fixed32, repeated, tag = "16")]
+    pub token_sources: Vec<u32>,
 }
 
 /// The final response began.

@@ -4,8 +4,8 @@ use super::forest::Leaf;
 use super::id::{SpanId, TraceId};
 use super::record::{Peer, Record};
 use super::span::{self, Span, Tags};
-use crate::causality::{Evidence, EvidenceSet, Reason};
-use crate::exchange::{Outcome, Side};
+use crate::causality::{Evidence, EvidenceSet};
+use crate::exchange::{Format, Outcome, Side, TraceContext};
 use crate::time::{ClockAnchor, Nanos};
 
 /// A record on its way to becoming a span.
@@ -62,7 +62,7 @@ pub(super) fn spans(leaves: Vec<Leaf>, clock: &ClockAnchor, out: &mut impl FnMut
     // The header nearest to the root names the trace: whoever began it knows its name.
     let header = pieces
         .iter()
-        .filter_map(|piece| Some((piece, piece.record.head.traceparent.as_deref()?)))
+        .filter_map(|piece| Some((piece, piece.record.head.context()?)))
         .min_by_key(|(piece, _)| (piece.depth, piece.record.first, piece.record.id))
         .map(|(_, header)| header.trace_id);
     let trace_id = match header {
@@ -70,8 +70,8 @@ pub(super) fn spans(leaves: Vec<Leaf>, clock: &ClockAnchor, out: &mut impl FnMut
         None => TraceId::derive(root.record.id, root.record.first),
     };
     // A server request without its client in the capture has its caller's span id in the header, if anywhere.
-    let header = root.record.head.traceparent.as_deref().filter(|_| root.record.side == Side::Server);
-    let outside = header.map(|header| SpanId(header.parent_id));
+    let header = root.record.head.context().filter(|_| root.record.side == Side::Server);
+    let outside = header.map(|header| SpanId(header.span_id)).filter(|span| span.0 != 0);
     for at in 0..pieces.len() {
         let Some((before, [piece, ..])) = pieces.split_at_mut_checked(at) else { continue };
         piece.parent_id = match piece.parent {
@@ -95,18 +95,29 @@ fn one(
 ) -> Span {
     let record = *record;
     let Record { head, side, response, end: ended, .. } = record;
-    let status = response.map(|response| response.status);
+
+    let status = response.map(|response| response.status).filter(|status| *status != 0);
     let (outcome, incomplete) = span::outcome(ended.map(|ended| ended.outcome));
     let failed = match ended.map(|ended| ended.outcome) {
         Some(Outcome::Aborted | Outcome::Unanswered) => true,
         _ => status.is_some_and(|status| status >= if side == Side::Server { 500 } else { 400 }),
     };
-    let evidence = if record.node.parent().is_none() && parent.is_some() {
-        EvidenceSet::from(Evidence::TraceParent)
+    // The request itself says who called.
+    let is_told = record.node.parent().is_none() && parent.is_some();
+    let evidence = if is_told {
+        EvidenceSet::from(match head.context() {
+            Some(TraceContext { format: Format::W3c, .. }) => Evidence::TraceParent,
+            _ => Evidence::Context,
+        })
     } else {
         record.evidence
     };
+    let other_trace =
+        head.context().map(|header| TraceId(header.trace_id)).filter(|other| *other != trace_id);
+    // Of what was observed elsewhere neither addresses nor bytes are known.
+    let is_foreign = head.extra.as_ref().is_some_and(|extra| extra.id.is_some());
     let (peer_ip, peer_port, transport) = match record.peer {
+        _ if is_foreign => (None, None, None),
         Peer::Inet(ip, port) => (Some(ip), Some(port), None),
         Peer::Unix => (None, None, Some("unix")),
         Peer::Unknown => (None, None, None),
@@ -131,23 +142,17 @@ fn one(
             peer_ip,
             peer_port,
             transport,
-            request_bytes: ended.map(|ended| ended.request_bytes),
-            response_bytes: ended.map(|ended| ended.response_bytes),
-            first_byte: response.map(|response| response.at.since(record.first)),
+            request_bytes: ended.filter(|_| !is_foreign).map(|ended| ended.request_bytes),
+            response_bytes: ended.filter(|_| !is_foreign).map(|ended| ended.response_bytes),
+            first_byte: response.filter(|_| !is_foreign).map(|response| response.at.since(record.first)),
             outcome,
             incomplete,
             truncated: head.truncated || response.is_some_and(|response| response.truncated),
             evidence,
             reason: record.reason,
-            candidates: match record.reason {
-                Some(Reason::Several(count)) => Some(count),
-                _ => None,
-            },
-            other_trace: head
-                .traceparent
-                .as_deref()
-                .map(|header| TraceId(header.trace_id))
-                .filter(|other| *other != trace_id),
+            confidence: parent.map(|_| if is_told { evidence.confidence() } else { record.confidence }),
+            candidates: if parent.is_some() { Box::default() } else { record.candidates },
+            other_trace,
             extra: head.extra,
         },
     }

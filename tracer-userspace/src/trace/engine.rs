@@ -12,7 +12,7 @@ use super::forest::Forest;
 use super::join::{InOrder, Joins, Place};
 use super::record::{Ended, JoinState, Peer, Record, Response};
 use super::reorder::{Item, Reorder};
-use super::{Services, Span, Stats, assemble};
+use super::{Services, Settings, Span, Stats, assemble};
 use crate::arena::Key;
 use crate::causality::joint::Joint;
 use crate::causality::{Call, CallKind, CallState, Causality, EvidenceSet, Owner};
@@ -65,6 +65,7 @@ const MAX_EARLY_STEPS: usize = 2;
 #[derive(Debug)]
 pub struct Engine {
     pub(super) limits: Limits,
+    pub(super) settings: Settings,
     clock: ClockAnchor,
     reorder: Reorder,
     pub(super) conns: Conns,
@@ -88,6 +89,7 @@ impl Engine {
     pub fn new(limits: Limits, clock: ClockAnchor) -> Engine {
         Engine {
             limits,
+            settings: Settings::default(),
             clock,
             reorder: Reorder::default(),
             conns: Conns::default(),
@@ -104,6 +106,12 @@ impl Engine {
             early: FxHashMap::default(),
             watermark: Nanos(0),
         }
+    }
+
+    /// The same with other settings.
+    #[must_use]
+    pub fn with(self, settings: Settings) -> Engine {
+        Engine { settings, ..self }
     }
 
     /// A connection is new.
@@ -359,6 +367,7 @@ impl Engine {
             call: CallState::default(),
             evidence: EvidenceSet::default(),
             confidence: 1.0,
+            candidates: Box::default(),
             reason: None,
             question: None,
             waiters: Vec::new(),

@@ -4,8 +4,9 @@
 use std::cmp::Reverse;
 
 use super::engine::Engine;
+use super::id::SpanId;
 use super::join::{Meeting, Place};
-use super::record::Question;
+use super::record::{MAX_CANDIDATES, Question};
 use crate::arena::Key;
 use crate::causality::joint::Decision;
 use crate::causality::{Evidence, EvidenceSet, Hold, Link, Reason, Settled, Verdict};
@@ -14,8 +15,6 @@ use crate::time::Nanos;
 
 /// A call waits this long for several requests that are being answered to end; then it is undecided.
 const PATIENCE: u64 = 2_000_000_000;
-/// A link that is less sure is not told.
-const MIN_CONFIDENCE: f32 = 0.9;
 /// Stamps of the two ends of one connection contradict their true order by less than this.
 const SKEW: u64 = 50_000_000;
 
@@ -86,6 +85,7 @@ impl Engine {
         self.stats.joined_in_order += u64::from(evidence.has(Evidence::Order));
         if let Some(record) = self.forest.get_mut(server) {
             record.evidence = evidence;
+            record.confidence = evidence.confidence();
         }
         for (one, other) in [(client, server), (server, client)] {
             if let Some(record) = self.forest.get_mut(one) {
@@ -310,8 +310,8 @@ impl Engine {
         }
         let Some((parent, confidence)) = decision.candidates.first().copied() else { return };
         record.confidence = confidence;
-        if confidence < MIN_CONFIDENCE {
-            return;
+        if confidence < self.settings.min_confidence {
+            return self.name_candidates(call, &decision.candidates);
         }
         if self.forest.get(parent).is_some() && self.forest.attach(call, parent).is_ok() {
             self.stats.undecided = self.stats.undecided.saturating_sub(1);
@@ -323,7 +323,29 @@ impl Engine {
         }
     }
 
+    /// Nobody is sure enough to be the parent of a call: it names the best.
+    fn name_candidates(&mut self, call: Key, candidates: &[(Key, f32)]) {
+        let named = candidates.iter().filter_map(|(key, confidence)| {
+            let candidate = self.forest.get(*key)?;
+            Some((SpanId::derive(candidate.id, candidate.first), *confidence))
+        });
+        let named: Box<[(SpanId, f32)]> = named.take(MAX_CANDIDATES).collect();
+        if let Some(record) = self.forest.get_mut(call) {
+            record.candidates = named;
+        }
+    }
+
     fn tell(&mut self, call: Key, link: &Link) {
+        let confidence = link.evidence.confidence();
+        if confidence < self.settings.min_confidence && self.forest.get(link.parent).is_some() {
+            // What others may be weighed by is not what is told.
+            self.is(call, Some(link.parent));
+            self.stats.undecided += 1;
+            if let Some(record) = self.forest.get_mut(call) {
+                record.reason = Some(Reason::Unsure);
+            }
+            return self.name_candidates(call, &[(link.parent, confidence)]);
+        }
         if self.forest.get(link.parent).is_none() {
             self.no_parent(call, Reason::Limit);
         } else if self.forest.attach(call, link.parent).is_err() {
@@ -333,6 +355,7 @@ impl Engine {
             self.stats.told(link.evidence);
             if let Some(record) = self.forest.get_mut(call) {
                 record.evidence = link.evidence;
+                record.confidence = confidence;
             }
         }
     }

@@ -15,6 +15,7 @@ mod join;
 mod links;
 mod record;
 mod reorder;
+mod settings;
 mod span;
 mod stats;
 #[cfg(test)]
@@ -27,6 +28,7 @@ use crate::time::Nanos;
 pub use engine::{Engine, Limits};
 pub use id::{SpanId, TraceId};
 pub use record::Peer;
+pub use settings::Settings;
 pub use span::{Span, Tags};
 pub use stats::Stats;
 

@@ -3,11 +3,15 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
+use super::id::SpanId;
 use crate::arena::Key;
 use crate::causality::{CallState, EvidenceSet, Link, Owner, Reason};
 use crate::event::Stamp;
 use crate::exchange::{ExchangeId, Outcome, RequestHead, Side};
 use crate::time::Nanos;
+
+/// Candidates that are named.
+pub(super) const MAX_CANDIDATES: usize = 3;
 
 /// The other end, as the tags of a span name it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -122,8 +126,10 @@ pub(super) struct Record {
     pub call: CallState,
     /// What the link to the parent rests on.
     pub evidence: EvidenceSet,
-    /// How sure the link is, where it was weighed.
+    /// How sure the link is.
     pub confidence: f32,
+    /// Without a parent: who it could be and how sure that is, the surest first; at most [`MAX_CANDIDATES`].
+    pub candidates: Box<[(SpanId, f32)]>,
     /// Why there is no parent.
     pub reason: Option<Reason>,
     /// What is not decided.

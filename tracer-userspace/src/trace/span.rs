@@ -72,8 +72,10 @@ pub struct Tags {
     pub evidence: EvidenceSet,
     /// Why there is no parent although requests were open.
     pub reason: Option<Reason>,
-    /// How many requests could have been the parent.
-    pub candidates: Option<u32>,
+    /// How sure the link to the parent is, 0 to 1.
+    pub confidence: Option<f32>,
+    /// Without a parent: who it could be and how sure that is, the surest first.
+    pub candidates: Box<[(SpanId, f32)]>,
     /// The trace id that came in this request's traceparent, where the trace has another one.
     pub other_trace: Option<TraceId>,
     /// What the request said beyond what every request is asked for.
@@ -84,6 +86,11 @@ impl Tags {
     /// The headers that the user wants to see.
     pub fn kept(&self) -> &[Kept] {
         self.extra.as_deref().map_or(&[], |extra| &extra.kept)
+    }
+
+    /// What the exchange is called where it was observed, if that was not here. Then `url` is the operation.
+    pub fn id(&self) -> Option<&str> {
+        self.extra.as_deref()?.id.as_deref()
     }
 }
 

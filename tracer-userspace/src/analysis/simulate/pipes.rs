@@ -9,7 +9,7 @@ use super::{Counts, US};
 use crate::analysis::Observation;
 use crate::arena::{Arena, Key};
 use crate::event::{Endpoints, Open, Role, Stamp};
-use crate::exchange::{ExchangeId, Outcome, RequestHead, ResponseHead, Side, Step, TraceParent};
+use crate::exchange::{ExchangeId, Extra, Outcome, RequestHead, ResponseHead, Side, Step, TraceContext};
 use crate::time::Nanos;
 
 /// One observed end.
@@ -211,8 +211,9 @@ impl Default for Words {
 
 impl Words {
     /// The head of a request from outside to the proxy.
-    pub fn to_proxy(&self, target: Box<str>, traceparent: Option<TraceParent>) -> RequestHead {
-        RequestHead { traceparent: traceparent.map(Box::new), ..self.head(&self.outside, target) }
+    pub fn to_proxy(&self, target: Box<str>, context: Option<TraceContext>) -> RequestHead {
+        let extra = context.map(|context| Box::new(Extra { contexts: vec![context], ..Extra::default() }));
+        RequestHead { extra, ..self.head(&self.outside, target) }
     }
 
     /// From the proxy to the shop.

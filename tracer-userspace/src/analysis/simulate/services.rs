@@ -7,7 +7,7 @@ use super::pipes::{Words, scramble};
 use super::{BEGIN, MS, Planned, Random, Traffic, US};
 use crate::arena::{Arena, Key};
 use crate::event::Stamp;
-use crate::exchange::{Side, TraceParent};
+use crate::exchange::{Side, TraceContext};
 use crate::time::Nanos;
 
 /// People outside, each with a connection.
@@ -287,11 +287,10 @@ impl Traffic {
 
     fn arrive(&mut self, now: u64, key: Key, request: &mut Request) -> Option<(u64, Stage)> {
         let target = if request.job.is_some() { "/health".into() } else { request.target() };
-        let traceparent = request.number.is_multiple_of(16).then(|| TraceParent {
-            trace_id: u128::from(scramble(request.number)) << 64 | 1,
-            parent_id: scramble(!request.number),
+        let context = request.number.is_multiple_of(16).then(|| {
+            TraceContext::w3c(u128::from(scramble(request.number)) << 64 | 1, scramble(!request.number))
         });
-        let head = self.services.words.to_proxy(target, traceparent);
+        let head = self.services.words.to_proxy(target, context);
         self.pipes.request(request.outside, Side::Server, request.proxy(now), head);
         if request.job.is_some() || self.services.random.once_in(10) {
             // Answered without asking anybody.

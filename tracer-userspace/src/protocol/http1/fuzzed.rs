@@ -3,9 +3,11 @@
 
 use super::body::{Body, Chunk, Taken};
 use super::head::{self, Parsed};
-use super::{mask, traceparent};
+use super::{extra, mask};
+use crate::exchange::Format;
 use crate::fuzzed::Input;
 use crate::protocol::Limits;
+use crate::protocol::tokens::MAX_TOKENS;
 
 /// Longest target that is kept here: small, so that it is reached.
 const TARGET: usize = 40;
@@ -23,9 +25,7 @@ pub(crate) fn run(data: &[u8]) {
         _ => {
             let bytes = input.rest();
             target(bytes);
-            if let Some(parent) = traceparent::parse(bytes) {
-                assert!(parent.trace_id != 0 && parent.parent_id != 0);
-            }
+            extras(bytes);
         }
     }
 }
@@ -93,6 +93,29 @@ fn chunks(bytes: &[u8], cut: usize) {
     let parts = bytes.split_at(cut % (bytes.len() + 1));
     let (whole, split) = (end_of_chunks([bytes, b""]), end_of_chunks(parts.into()));
     assert_eq!(whole, split, "cut at {}", parts.0.len());
+}
+
+/// The bytes as field lines; and as the value of each header that may hold a context, so that a fuzzer need not find its name.
+fn extras(bytes: &[u8]) {
+    let formats = [Format::W3c, Format::B3, Format::Jaeger, Format::Datadog, Format::Aws, Format::SkyWalking];
+    let mut lines = Vec::new();
+    for name in formats.into_iter().flat_map(Format::headers) {
+        lines.extend_from_slice(name.as_bytes());
+        lines.extend_from_slice(b": ");
+        lines.extend(bytes.iter().filter(|byte| !matches!(byte, b'\n')));
+        lines.extend_from_slice(b"\r\n");
+    }
+    for (lines, target) in [(bytes, bytes), (&lines, b"/")] {
+        let limits = Limits::default();
+        let Some(extra) = extra::read(lines, target, &limits) else { continue };
+        assert!(extra.tokens.len() <= MAX_TOKENS && extra.contexts.len() <= formats.len());
+        assert!(extra.contexts.is_sorted_by_key(|context| context.format), "{:?}", extra.contexts);
+        for context in &extra.contexts {
+            assert!(context.trace_id != 0, "{context:?}");
+            let may_be_alone = matches!(context.format, Format::Datadog | Format::Aws);
+            assert!(context.span_id != 0 || may_be_alone, "{context:?}");
+        }
+    }
 }
 
 fn target(bytes: &[u8]) {

@@ -5,9 +5,6 @@
 
 use memchr::memchr;
 
-use super::traceparent;
-use crate::exchange::TraceParent;
-
 /// Longest method that is taken for one.
 const MAX_METHOD: usize = 32;
 /// A target cut off by the end of the capture is kept if at least this much of it is there: what is printed is not
@@ -39,18 +36,10 @@ pub(super) struct Fields<'a> {
     pub length: Length,
     pub coding: Coding,
     pub host: Option<&'a [u8]>,
-    pub traceparent: Option<TraceParent>,
-    traceparents: u32,
 }
 
 impl Fields<'_> {
-    const NONE: Fields<'static> = Fields {
-        length: Length::Absent,
-        coding: Coding::Absent,
-        host: None,
-        traceparent: None,
-        traceparents: 0,
-    };
+    const NONE: Fields<'static> = Fields { length: Length::Absent, coding: Coding::Absent, host: None };
 }
 
 /// A request's head.
@@ -198,7 +187,6 @@ enum Field {
     Length,
     Coding,
     Host,
-    Traceparent,
 }
 
 /// Reads field lines up to the empty line. Returns how many bytes follow it, or `None` if it is not there.
@@ -214,11 +202,10 @@ fn fields<'a>(mut bytes: &'a [u8], found: &mut Fields<'a>) -> Option<usize> {
                 Field::Length => found.length = Length::Invalid,
                 Field::Coding => found.coding = Coding::Other,
                 Field::Host => found.host = None,
-                Field::Traceparent => found.traceparent = None,
                 Field::None => {}
             },
             Some(b'c' | b'C') => previous = content_length(line, found),
-            Some(b't' | b'T') => previous = transfer_or_trace(line, found),
+            Some(b't' | b'T') => previous = transfer_encoding(line, found),
             Some(b'h' | b'H') => {
                 previous = Field::None;
                 if let Some(value) = value_of(line, b"host") {
@@ -292,7 +279,7 @@ fn number(digits: &[u8]) -> Length {
     Length::Value(value)
 }
 
-fn transfer_or_trace(line: &[u8], found: &mut Fields<'_>) -> Field {
+fn transfer_encoding(line: &[u8], found: &mut Fields<'_>) -> Field {
     const NAME: &[u8] = b"transfer-encoding";
     if let Some(value) = value_of(line, NAME) {
         // Several fields are one list; the last coding decides (RFC 9112 section 6.3).
@@ -310,12 +297,6 @@ fn transfer_or_trace(line: &[u8], found: &mut Fields<'_>) -> Field {
     if spaced(line, NAME) {
         found.coding = Coding::Other;
         return Field::Coding;
-    }
-    if let Some(value) = value_of(line, b"traceparent") {
-        found.traceparents += 1;
-        // Two of them cannot both be the parent (Trace Context section 3.2).
-        found.traceparent = if found.traceparents == 1 { traceparent::parse(value) } else { None };
-        return Field::Traceparent;
     }
     Field::None
 }

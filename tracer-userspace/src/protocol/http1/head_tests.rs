@@ -127,16 +127,6 @@ fn the_last_coding_decides() {
 }
 
 #[test]
-fn a_second_traceparent_makes_both_void() {
-    let one = "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n";
-    let head = |count| format!("GET / HTTP/1.1\r\n{}\r\n", one.repeat(count));
-    assert!(whole(head(1).as_bytes()).0.fields.traceparent.is_some());
-    for count in 2..5 {
-        assert!(whole(head(count).as_bytes()).0.fields.traceparent.is_none());
-    }
-}
-
-#[test]
 fn folded_lines_belong_to_the_field_before() {
     let (request, _) = whole(b"GET / HTTP/1.1\r\nX: a\r\n content-length: 7\r\nHost: h\r\n\tx\r\n\r\n");
     assert_eq!(request.fields.length, Length::Absent);

@@ -69,7 +69,6 @@ mod mask;
 mod queue;
 mod request;
 mod response;
-mod traceparent;
 
 #[cfg(test)]
 mod tests;

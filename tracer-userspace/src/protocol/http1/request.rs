@@ -70,13 +70,8 @@ impl Http1 {
             target: mask::target(request.target, cx.limits),
             host: request.fields.host.and_then(|host| cx.names.host(host)),
             minor_version: request.minor,
-            traceparent: request
-                .fields
-                .traceparent
-                .filter(|_| !cx.limits.headers.ignores(b"traceparent"))
-                .map(Box::new),
             truncated,
-            extra: extra::of(request.lines, cx.limits),
+            extra: extra::of(request, cx.limits),
         };
         let side = if dir == Direction::Rx { Side::Server } else { Side::Client };
         let id = ExchangeId { conn: cx.conn, number };

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use super::scenario::*;
 use crate::causality::Evidence;
 use crate::event::{Endpoints, Role};
-use crate::exchange::{Outcome, Side};
+use crate::exchange::{Format, Outcome, Side, TraceContext};
 use crate::time::Nanos;
 
 fn pair(w: &mut World) -> X {
@@ -265,6 +265,31 @@ fn a_header_further_in_names_the_whole_trace() {
     let out = w.run();
     assert!(out.spans.iter().all(|span| span.trace_id.0 == 0x777 && span.tags.other_trace.is_none()));
     assert_eq!(out.server(request).parent_span_id, None);
+}
+
+#[test]
+fn contexts_of_every_format_are_honoured_but_texts_are_no_ids() {
+    let ids = |contexts: &[TraceContext]| {
+        let mut w = World::default();
+        let from = w.pipe(None, Some(1));
+        let request = w.exchange(from, "/in");
+        w.extra(request).contexts = contexts.to_vec();
+        w.recv(request, 0, tid(1, 0));
+        w.reply(request, MS, tid(1, 0));
+        let out = w.run();
+        let root = out.server(request);
+        let evidence: Vec<_> = root.tags.evidence.iter().map(Evidence::name).collect();
+        (root.trace_id.0, root.parent_span_id.map(|id| id.0), evidence)
+    };
+    let of = |format, trace_id, span_id| TraceContext { format, ..TraceContext::w3c(trace_id, span_id) };
+    for format in [Format::B3, Format::Jaeger, Format::Datadog, Format::Aws] {
+        assert_eq!(ids(&[of(format, 7, 5)]), (7, Some(5), vec!["context"]));
+        assert_eq!(ids(&[of(Format::W3c, 9, 3), of(format, 7, 5)]), (9, Some(3), vec!["traceparent"]));
+    }
+    // A load balancer names the trace, and no span.
+    assert_eq!(ids(&[of(Format::Aws, 7, 0)]), (7, None, vec![]));
+    let (trace, parent, _) = ids(&[of(Format::SkyWalking, 7, 5)]);
+    assert!(trace != 7 && parent.is_none());
 }
 
 #[test]

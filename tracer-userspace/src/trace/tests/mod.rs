@@ -1,6 +1,7 @@
 //! Scenarios of services whose truth is known.
 
 mod cases;
+mod confidence;
 mod connects;
 mod joins;
 mod models;

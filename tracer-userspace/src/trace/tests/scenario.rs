@@ -8,10 +8,10 @@ use tracer_common::abi::{ConnId, PEEK_BYTES};
 
 use crate::causality::Evidence;
 use crate::event::{Endpoints, Open, Role, Stamp};
-use crate::exchange::{ExchangeId, Outcome, RequestHead, ResponseHead, Side, Step, TraceParent};
+use crate::exchange::{ExchangeId, Extra, Outcome, RequestHead, ResponseHead, Side, Step, TraceContext};
 use crate::export::json::ToJson;
 use crate::time::{ClockAnchor, Nanos};
-use crate::trace::{Engine, Limits, Services, Span, SpanId, Stats};
+use crate::trace::{Engine, Limits, Services, Settings, Span, SpanId, Stats};
 
 /// Microseconds.
 pub const US: u64 = 1_000;
@@ -94,6 +94,7 @@ pub struct World {
     pub truth: BTreeMap<X, X>,
     pub mn: BTreeSet<u32>,
     pub limits: Option<Limits>,
+    pub settings: Settings,
     cut: bool,
     sockets: u64,
 }
@@ -201,9 +202,13 @@ impl World {
         x
     }
 
+    /// What the request says beyond what every request is asked for.
+    pub fn extra(&mut self, x: X) -> &mut Extra {
+        self.exchanges.get_mut(&x).unwrap().head.extra.get_or_insert_default()
+    }
+
     pub fn traceparent(&mut self, x: X, trace_id: u128, parent_id: u64) {
-        self.exchanges.get_mut(&x).unwrap().head.traceparent =
-            Some(Box::new(TraceParent { trace_id, parent_id }));
+        self.extra(x).contexts = vec![TraceContext::w3c(trace_id, parent_id)];
     }
 
     pub fn status(&mut self, x: X, status: u16) {
@@ -354,7 +359,7 @@ impl World {
     /// Runs the engine over what is given, the watermark following 5 ms behind, every millisecond.
     pub fn stream(&self, feed: Vec<Feed>, mut out: &mut dyn FnMut(Span)) -> Stats {
         let clock = ClockAnchor { monotonic: Nanos(T0), unix_nanos: 1_700_000_000_000_000_000 };
-        let mut engine = Engine::new(self.limits.unwrap_or_default(), clock);
+        let mut engine = Engine::new(self.limits.unwrap_or_default(), clock).with(self.settings);
         let names = Names(&self.mn);
         let (mut advanced, mut latest) = (T0, T0);
         for item in feed {

@@ -1,12 +1,12 @@
 //! The `traceparent` field (W3C Trace Context, section 3.2): `version-traceid-parentid-flags`, lower-case hex.
 
-use crate::exchange::TraceParent;
+use super::TraceContext;
 
 /// Length of a version 00 value: 2 + 1 + 32 + 1 + 16 + 1 + 2.
 const LENGTH: usize = 55;
 
 /// Reads a field value (without surrounding white space). `None` if it is not valid, which means: as if absent.
-pub(super) fn parse(value: &[u8]) -> Option<TraceParent> {
+pub(super) fn parse(value: &[u8]) -> Option<TraceContext> {
     let (known, more) = value.split_at_checked(LENGTH)?;
     let version = hex(known.get(0..2)?)?;
     // Version ff is forbidden. Later versions may append fields after a dash (section 3.2.4).
@@ -18,7 +18,7 @@ pub(super) fn parse(value: &[u8]) -> Option<TraceParent> {
     let trace_id = hex(known.get(3..35)?)?;
     let parent_id = u64::try_from(hex(known.get(36..52)?)?).ok()?;
     hex(known.get(53..55)?)?;
-    (trace_id != 0 && parent_id != 0).then_some(TraceParent { trace_id, parent_id })
+    (trace_id != 0 && parent_id != 0).then_some(TraceContext::w3c(trace_id, parent_id))
 }
 
 fn hex(digits: &[u8]) -> Option<u128> {
@@ -44,7 +44,7 @@ mod tests {
     fn the_example_of_the_specification_is_read() {
         let parent = parse(GOOD.as_bytes()).unwrap();
         assert_eq!(parent.trace_id, 0x0af7651916cd43dd8448eb211c80319c);
-        assert_eq!(parent.parent_id, 0xb7ad6b7169203331);
+        assert_eq!(parent.span_id, 0xb7ad6b7169203331);
     }
 
     #[test]
