@@ -11,6 +11,7 @@
 //! | `kprobe` | the same functions through kprobes, where they cannot be hooked that way |
 //! | `syscall` | `sys_exit` (raw tracepoint): the same events on any kernel |
 //! | `tcp` | `inet_sock_set_state` (raw tracepoint, Linux 4.16): connect and close |
+//! | `golang` | two functions of Go's `net/http` (uprobes): for whom a goroutine writes |
 //! | `process` | `sched_process_fork`, `_exec`, `_exit` (raw tracepoints) |
 #![no_std]
 #![no_main]
@@ -22,6 +23,7 @@ mod buffer;
 mod conn;
 mod fexit;
 mod flow;
+mod golang;
 mod kernel;
 mod kprobe;
 mod maps;
@@ -32,6 +34,7 @@ mod select;
 mod settings;
 mod socket;
 mod syscall;
+mod task;
 mod tcp;
 
 /// Never reached: `xtask build-ebpf` refuses an object that contains a panic path, because the verifier would.
