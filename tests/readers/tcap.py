@@ -100,6 +100,12 @@ class Capture:
         """Nanoseconds since 1970 of a time in a batch."""
         return self.clock.unix + (base + time) % 2**64 - self.clock.monotonic
 
+    def who(self, base, stamp):
+        """Which thread moved bytes, and what it was doing."""
+        woken = self.unix(base, stamp.woken) if stamp.waker else None
+        who = {"thread": stamp.tid, "turn": stamp.turn, "waker": stamp.waker, "woken_ns": woken}
+        return who | {"at_ns": self.unix(base, stamp.at), "task": stamp.task, "parent_task": stamp.parent_task}
+
     def batch(self, batch):
         """Yields the exchanges that end in a batch."""
         for item in batch.items:
@@ -131,17 +137,19 @@ class Capture:
                 "target": it.target,
                 "host": batch.texts[it.host - 1] if it.host else None,
                 "status": None, "outcome": None,
+                "request_by": self.who(batch.base, it.stamp), "response_by": None, "last_by": None,
                 "start_ns": first, "end_ns": max(first, self.unix(batch.base, it.stamp.at)),
                 **self.ends.get(end, {}),
             }
         elif kind == "response" and (exchange := self.open.get(end + (it.number,))):
             end_ns = max(exchange["start_ns"], self.unix(batch.base, it.stamp.at))
-            exchange.update(status=it.status, end_ns=end_ns)
+            exchange.update(status=it.status, end_ns=end_ns, response_by=self.who(batch.base, it.stamp))
         elif kind == "end":
             outcome = self.proto.Outcome.Name(it.outcome)[len("OUTCOME_"):].lower().replace("_", "-")
             if exchange := self.open.pop(end + (it.number,), None):
                 exchange.update(outcome=outcome, request_bytes=it.request_bytes, response_bytes=it.response_bytes)
                 exchange["end_ns"] = max(exchange["start_ns"], self.unix(batch.base, it.end))
+                exchange["last_by"] = {"thread": it.by_tid, "turn": it.by_turn}
                 yield self.finished(exchange)
         elif kind == "close":
             self.ends.pop(end, None)

@@ -124,6 +124,10 @@ pub struct Progress {
     pub last: u64,
     /// The last eight bytes of the last call, in memory order, or zeros when they were not readable.
     pub tail: [u8; 8],
+    /// Thread that moved the last of them; 0: none has, or it is not known.
+    pub tid: u32,
+    /// [`SegmentRecord::turn`] of that thread then.
+    pub turn: u32,
 }
 
 /// Part of a message: the record's payload is the beginning of this call's data.
@@ -146,6 +150,17 @@ pub struct SegmentRecord {
     pub seq: u32,
     /// Bytes that this call moved; `header.cap` of them follow.
     pub len: u32,
+    /// How often the thread had gone waiting for descriptors (epoll_wait, poll, select, io_uring_enter) since it was first
+    /// looked at; modulo 2^32, 0: never, or it is not known.
+    pub turn: u32,
+    /// Thread of the same process that last handed it something by waking or creating it; 0: none, or it is not known.
+    pub waker: u32,
+    /// When that was, ns.
+    pub woken: u64,
+    /// The runtime's own task for which the bytes were moved (a goroutine's id); 0: not known.
+    pub task: u64,
+    /// The task that created it; 0: not known.
+    pub parent_task: u64,
 }
 
 /// A connection is seen for the first time.
@@ -185,7 +200,9 @@ pub struct OpenRecord {
     /// How many of them are valid.
     pub peek_len: u8,
     /// Padding.
-    pub pad: [u8; 7],
+    pub pad: [u8; 3],
+    /// [`SegmentRecord::turn`] of the thread that called `connect`, at that time.
+    pub birth_turn: u32,
 }
 
 /// A connection ended.
@@ -264,8 +281,8 @@ pub struct Conn {
     pub state: u8,
     /// The same for the first byte ever sent ([`state::TX_BASE`]).
     pub tx_base: u32,
-    /// Padding.
-    pub pad: [u8; 4],
+    /// [`SegmentRecord::turn`] of the thread that called `connect`, at that time.
+    pub birth_turn: u32,
 }
 
 /// [`Conn::state`] bits.
@@ -302,8 +319,10 @@ pub mod counter {
     pub const UNSEEN_BYTES: u32 = 7;
     /// Socket calls of 32-bit programs, whose buffers are not read.
     pub const CALLS_32_BIT: u32 = 8;
+    /// Threads for whose evidence the table had no room.
+    pub const THREADS_FULL: u32 = 9;
     /// How many there are.
-    pub const COUNT: u32 = 9;
+    pub const COUNT: u32 = 10;
 }
 
 /// Value of the one-element MODE map.
@@ -349,19 +368,23 @@ pub struct Config {
     pub pt_regs_offset: u32,
     /// 1 if calls may be missed without a sign, so that TCP's own numbers are compared at each message.
     pub may_miss: u32,
+    /// 1 if evidence of causes is gathered beside the bytes: what threads waited for, and who woke them.
+    pub evidence: u32,
+    /// 1 if the program on `sys_exit` that sees socket calls counts turns as well.
+    pub turns_at_exit: u32,
     /// Padding.
     pub pad: u32,
 }
 
 const _: () = {
     assert!(size_of::<Header>() == 24);
-    assert!(size_of::<Progress>() == 24);
-    assert!(size_of::<SegmentRecord>() == 24 + 16 + 48 + 8);
+    assert!(size_of::<Progress>() == 32);
+    assert!(size_of::<SegmentRecord>() == 24 + 16 + 64 + 16 + 24);
     assert!(size_of::<OpenRecord>() == 24 + 16 + 32 + 8 + 16 + 16 + 24);
-    assert!(size_of::<CloseRecord>() == 24 + 16 + 48 + 8);
+    assert!(size_of::<CloseRecord>() == 24 + 16 + 64 + 8);
     assert!(size_of::<ProcessRecord>() == 24 + 8 + 16);
-    assert!(size_of::<Conn>() == 8 + 48 + 16 + 8 + 8 + 24);
-    assert!(size_of::<Config>() == 12 + 32 + 24);
+    assert!(size_of::<Conn>() == 8 + 64 + 16 + 8 + 8 + 24);
+    assert!(size_of::<Config>() == 12 + 32 + 32);
 };
 
 #[cfg(feature = "user")]

@@ -76,6 +76,14 @@ pub mod nr {
     pub const SENDMSG: u64 = 46;
     pub const RECVMSG: u64 = 47;
     pub const SPLICE: u64 = 275;
+    pub const FUTEX: u64 = 202;
+
+    /// The call waits for descriptors.
+    #[inline(always)]
+    pub fn waits(n: u64) -> bool {
+        // poll, select; epoll_wait, pselect6, ppoll, epoll_pwait, io_uring_enter, epoll_pwait2.
+        n == 7 || n == 23 || n == 232 || n == 270 || n == 271 || n == 281 || n == 426 || n == 441
+    }
 }
 
 /// System call numbers of the generic table (include/uapi/asm-generic/unistd.h).
@@ -91,6 +99,14 @@ pub mod nr {
     pub const SENDMSG: u64 = 211;
     pub const RECVMSG: u64 = 212;
     pub const SPLICE: u64 = 76;
+    pub const FUTEX: u64 = 98;
+
+    /// The call waits for descriptors.
+    #[inline(always)]
+    pub fn waits(n: u64) -> bool {
+        // epoll_pwait, pselect6, ppoll, io_uring_enter, epoll_pwait2.
+        n == 22 || n == 72 || n == 73 || n == 426 || n == 441
+    }
 }
 
 /// The system call's number as a register holds it.
@@ -125,6 +141,12 @@ pub fn current_call() -> Call {
     }
     // SAFETY: no arguments, no conditions.
     let task = unsafe { bpf_get_current_task() };
+    call_of(task)
+}
+
+/// The system call that a task is in, or was in last; [`Call::NONE`] where it cannot be read.
+#[inline(always)]
+pub fn call_of(task: u64) -> Call {
     match read_kernel::<u64>(task + offset!(task_stack)) {
         Some(stack) => call_at(stack + config!(pt_regs_offset) as u64),
         None => Call::NONE,

@@ -89,7 +89,7 @@ pub fn entry(sk: u64, len: u32) -> Option<*mut Conn> {
 /// Makes (or remakes) the entry of a socket.
 #[inline(always)]
 pub fn create(sk: u64, family: u16, flags: u8, by: Who, birth: u64, len: u32) -> Option<*mut Conn> {
-    const NOTHING: Progress = Progress { bytes: 0, last: 0, tail: [0; 8] };
+    const NOTHING: Progress = Progress { bytes: 0, last: 0, tail: [0; 8], tid: 0, turn: 0 };
     let fresh = Conn {
         born: now(),
         rx: NOTHING,
@@ -107,7 +107,7 @@ pub fn create(sk: u64, family: u16, flags: u8, by: Who, birth: u64, len: u32) ->
         flags,
         state: if family == AF_UNIX { state::UNIX } else { 0 },
         tx_base: 0,
-        pad: [0; 4],
+        birth_turn: if by.tid == 0 { 0 } else { crate::thread::turn(by) },
     };
     if CONNS.insert(&sk, &fresh, 0).is_err() {
         count(counter::LOST_MAP_FULL, 1);

@@ -16,6 +16,7 @@ use crate::maps::{Scratch, acquire_scratch, count, release_scratch};
 use crate::record;
 use crate::select::{Who, is_marked, mode_now, port_wanted};
 use crate::settings::config;
+use crate::thread::{self, Scene};
 
 /// A call that moved bytes.
 pub struct Moved {
@@ -44,11 +45,13 @@ pub fn moved(m: &Moved) {
     // SAFETY: no arguments, no conditions.
     let now = unsafe { bpf_ktime_get_ns() };
     if c.proto == proto::IGNORED {
-        return advance(c, m, now, 0);
+        return advance(c, m, now, 0, 0);
     }
+    let scene = thread::moves(m.who, now);
+    let turn = scene.turn;
     let buffer = trusted_buffer(c, m).map(Buffer::hidden);
     if c.state & state::ANNOUNCED == 0 && !announce(c, m, &buffer, now) {
-        return advance(c, m, now, 0);
+        return advance(c, m, now, 0, turn);
     }
 
     let flipped = c.dir != m.dir;
@@ -58,20 +61,20 @@ pub fn moved(m: &Moved) {
         if goes_on || (flipped && c.proto == proto::HTTP1) {
             count(counter::NO_BUFFER, 1);
         }
-        return advance(c, m, now, 0);
+        return advance(c, m, now, 0, turn);
     };
     if c.proto == proto::TLS || c.proto == proto::HTTP2 {
-        return advance(c, m, now, 0);
+        return advance(c, m, now, 0, turn);
     }
     let (mut want, mut flags, mut exact) = (want, 0, 0);
     if !goes_on {
         // Whatever an unknown protocol sends in one go is looked at once; a known one may send several messages.
         if !flipped && c.proto == proto::UNKNOWN && c.dir != 0 {
-            return advance(c, m, now, 0);
+            return advance(c, m, now, 0, turn);
         }
         let Some((first, len)) = buffer::peek(&buffer, m.len) else {
             count(counter::READ_FAULT, 1);
-            return advance(c, m, now, 0);
+            return advance(c, m, now, 0, turn);
         };
         want = config!(head_bytes);
         flags = flag::STARTS;
@@ -82,29 +85,35 @@ pub fn moved(m: &Moved) {
             }
             Class::Http1Response => c.proto = proto::HTTP1,
             Class::Prefix => exact = 1,
-            class => return uncaptured(c, m, &buffer, now, class),
+            class => return uncaptured(c, m, &buffer, now, class, turn),
         }
     }
     // The verifier would walk the rest once for each way that leads here.
-    capture(c, m, &buffer, now, hidden(want as u64) as u32, hidden(flags as u64) as u8, hidden(exact) != 0);
+    let flags = hidden(flags as u64) as u8;
+    capture(
+        c,
+        m,
+        &buffer,
+        &Head { now, want: hidden(want as u64) as u32, flags, exact: hidden(exact) != 0, scene },
+    );
 }
 
 /// A call that begins no message that is captured.
 #[inline(always)]
-fn uncaptured(c: &mut Conn, m: &Moved, buffer: &Buffer, now: u64, class: Class) {
+fn uncaptured(c: &mut Conn, m: &Moved, buffer: &Buffer, now: u64, class: Class, turn: u32) {
     match class {
         Class::Http2 if c.proto == proto::UNKNOWN => {
             c.proto = proto::HTTP2;
-            advance(c, m, now, 0);
+            advance(c, m, now, 0, turn);
         }
         Class::Tls if c.proto == proto::UNKNOWN => {
             c.proto = proto::TLS;
-            advance(c, m, now, 0);
+            advance(c, m, now, 0, turn);
         }
         _ => {
             let before = u64::from_ne_bytes(if m.dir == dir::RX { c.rx.tail } else { c.tx.tail });
             let tail = if c.proto == proto::HTTP1 { buffer::tail(buffer, m.len, before) } else { 0 };
-            advance(c, m, now, tail);
+            advance(c, m, now, tail, turn);
         }
     }
 }
@@ -147,12 +156,31 @@ fn announce(c: &mut Conn, m: &Moved, buffer: &Option<Buffer>, now: u64) -> bool 
     record::open(c, m.sk, family, m.who, now, peek)
 }
 
-/// Sends up to `want` bytes of the call to userspace.
+/// A head, or part of one, that is captured.
+struct Head {
+    /// When.
+    now: u64,
+    /// So many bytes at most.
+    want: u32,
+    /// Of `abi::flag`.
+    flags: u8,
+    /// It is, or may be, the beginning of a request.
+    exact: bool,
+    /// What the thread was doing.
+    scene: Scene,
+}
+
+/// Sends the beginning of the call to userspace.
 #[inline(always)]
-fn capture(c: &mut Conn, m: &Moved, buffer: &Buffer, now: u64, want: u32, flags: u8, exact: bool) {
+fn capture(c: &mut Conn, m: &Moved, buffer: &Buffer, head: &Head) {
+    let Head { now, want, flags, exact, scene } = *head;
+    let turn = scene.turn;
+    if m.dir == dir::RX {
+        thread::reads(m.who, now, exact);
+    }
     let Some(scratch) = acquire_scratch() else {
         count(counter::READ_FAULT, 1);
-        return advance(c, m, now, 0);
+        return advance(c, m, now, 0, turn);
     };
     let copied = buffer::copy(buffer, m.len, want, scratch);
     let (cap, fault) = match copied {
@@ -165,7 +193,7 @@ fn capture(c: &mut Conn, m: &Moved, buffer: &Buffer, now: u64, want: u32, flags:
     let seq = conn::sequence(c, m.sk, m.dir, m.len, exact || config!(may_miss) != 0);
     let lost = c.flags & flag::LOST_BEFORE;
     let header = record::segment_header(m.dir, m.who, now, flags | fault | lost, cap);
-    record::segment(scratch, c, m.sk, header, seq, m.len);
+    record::segment(scratch, c, m.sk, header, (seq, m.len), scene, m.call.fd);
     let left = if cap < want && !ends_head(scratch, cap, m.len) { want - cap } else { 0 };
     release_scratch(scratch);
     if m.dir == dir::RX {
@@ -174,7 +202,7 @@ fn capture(c: &mut Conn, m: &Moved, buffer: &Buffer, now: u64, want: u32, flags:
         c.tx_want = left;
     }
     let tail = if cap < m.len { buffer::tail(buffer, m.len, 0) } else { 0 };
-    advance(c, m, now, tail);
+    advance(c, m, now, tail, turn);
 }
 
 /// Whether the call was captured whole and ends with the empty line that ends a head: what follows is a body, or
@@ -193,11 +221,13 @@ fn ends_head(scratch: *mut Scratch, cap: u32, len: u32) -> bool {
 
 /// Adds the call to the counts.
 #[inline(always)]
-fn advance(c: &mut Conn, m: &Moved, now: u64, tail: u64) {
+fn advance(c: &mut Conn, m: &Moved, now: u64, tail: u64, turn: u32) {
     let progress = if m.dir == dir::RX { &mut c.rx } else { &mut c.tx };
     progress.bytes += m.len as u64;
     progress.last = now;
     progress.tail = tail.to_ne_bytes();
+    progress.tid = m.who.tid;
+    progress.turn = turn;
     c.dir = m.dir;
     c.tgid = m.who.tgid;
 }

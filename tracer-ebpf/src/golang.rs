@@ -7,9 +7,7 @@
 use aya_ebpf::macros::{map, uprobe};
 use aya_ebpf::maps::{HashMap, LruHashMap};
 use aya_ebpf::programs::ProbeContext;
-use tracer_common::golang::{
-    CONN, GoProcess, NETFD_CONNECTED, NETFD_DESCRIPTOR, NETFD_FAMILY, NETFD_TYPE,
-};
+use tracer_common::golang::{CONN, GoProcess, NETFD_CONNECTED, NETFD_DESCRIPTOR, NETFD_FAMILY, NETFD_TYPE};
 
 use crate::kernel::read_user;
 use crate::select::{Who, selected};

@@ -13,6 +13,8 @@
 //! | `tcp` | `inet_sock_set_state` (raw tracepoint, Linux 4.16): connect and close |
 //! | `golang` | two functions of Go's `net/http` (uprobes): for whom a goroutine writes |
 //! | `process` | `sched_process_fork`, `_exec`, `_exit` (raw tracepoints) |
+//! | `turn` | system calls that wait for descriptors: entries (fentry, kprobe) or exits (trace events, `sys_exit`) |
+//! | `wake` | `sched_waking` (raw tracepoint): which thread woke which |
 #![no_std]
 #![no_main]
 // Inline assembly for BPF is not stable yet; the probes are built with RUSTC_BOOTSTRAP anyway, for build-std.
@@ -36,6 +38,9 @@ mod socket;
 mod syscall;
 mod task;
 mod tcp;
+mod thread;
+mod turn;
+mod wake;
 
 /// Never reached: `xtask build-ebpf` refuses an object that contains a panic path, because the verifier would.
 #[panic_handler]

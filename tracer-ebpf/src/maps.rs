@@ -59,6 +59,29 @@ pub struct InCall {
 #[map]
 pub static IN_CALL: LruHashMap<u64, InCall> = LruHashMap::with_max_entries(1, 0);
 
+/// What is known of a thread. Zero: nothing yet.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Thread {
+    /// How often it went waiting for descriptors.
+    pub turn: u32,
+    /// The thread that handed it something last.
+    pub waker: u32,
+    /// When that was.
+    pub woken: u64,
+    /// When it last moved bytes of a connection.
+    pub moved: u64,
+    /// When it last read (part of) the head of a request or response.
+    pub fed: u64,
+    /// When it last read the beginning of a request.
+    pub asked: u64,
+}
+
+/// Threads by id, as far as there is something to know of them. Not one that forgets by itself: a thread whose count of
+/// turns began anew would be believed. Its size is set at load.
+#[map]
+pub static THREADS: HashMap<u32, Thread> = HashMap::with_max_entries(1, 0);
+
 /// A free scratch area of this processor. `None` when all are in use. Give it back with [`release_scratch`].
 ///
 /// Programs at function exits can be interrupted on kernels with full preemption, by another task that runs the like on

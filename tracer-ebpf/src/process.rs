@@ -10,6 +10,7 @@ use crate::kernel::read_kernel;
 use crate::record;
 use crate::select::{Who, current, is_marked, mark, mode_now, selected};
 use crate::settings::{config, offset};
+use crate::{thread, wake};
 
 /// Arguments: `struct task_struct *parent, struct task_struct *child`.
 #[raw_tracepoint(tracepoint = "sched_process_fork")]
@@ -22,7 +23,8 @@ pub fn process_fork(ctx: RawTracePointContext) -> i32 {
         return 0;
     };
     if tid != tgid {
-        return 0; // a thread
+        wake::created(parent, Who { tgid, tid });
+        return 0;
     }
     if config!(adopt_fork) != 0 && is_marked(parent.tgid) {
         mark(tgid);
@@ -55,6 +57,7 @@ pub fn process_exec(_ctx: RawTracePointContext) -> i32 {
 #[raw_tracepoint(tracepoint = "sched_process_exit")]
 pub fn process_exit(_ctx: RawTracePointContext) -> i32 {
     let Some(who) = selected() else { return 0 };
+    thread::ends(who);
     if who.tid == who.tgid {
         golang::forget(who.tgid);
         record::process(kind::EXIT, who, 0);

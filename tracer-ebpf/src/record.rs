@@ -13,6 +13,8 @@ use crate::kernel::read_kernel;
 use crate::maps::{EVENTS, Scratch, count};
 use crate::select::Who;
 use crate::settings::offset;
+use crate::task;
+use crate::thread::Scene;
 
 /// `BPF_RB_NO_WAKEUP` (include/uapi/linux/bpf.h).
 const NO_WAKEUP: u64 = 1;
@@ -28,13 +30,14 @@ fn lost() {
 /// Both must point to a `Progress`.
 #[inline(always)]
 unsafe fn copy_progress(from: *const Progress, to: *mut Progress) {
-    const { assert!(size_of::<Progress>() == 24) };
+    const { assert!(size_of::<Progress>() == 32) };
     let (from, to) = (from.cast::<u64>(), to.cast::<u64>());
-    // SAFETY: three words each, by the contract and the assertion.
+    // SAFETY: four words each, by the contract and the assertion.
     unsafe {
         to.write_volatile(from.read_volatile());
         to.add(1).write_volatile(from.add(1).read_volatile());
         to.add(2).write_volatile(from.add(2).read_volatile());
+        to.add(3).write_volatile(from.add(3).read_volatile());
     }
 }
 
@@ -98,7 +101,8 @@ pub fn open(conn: *mut Conn, sk: u64, family: u16, who: Who, ts: u64, (peek, pee
         bytes.add(1).write(0);
         const { assert!(PEEK_BYTES == 16) };
         (*record).peek_len = if peek_len < 8 { peek_len as u8 } else { 8 };
-        (*record).pad = [0; 7];
+        (*record).pad = [0; 3];
+        (*record).birth_turn = (*conn).birth_turn;
         (*conn).state |= state::ANNOUNCED;
     }
     slot.submit(NO_WAKEUP);
@@ -113,10 +117,20 @@ pub fn ports(sk: u64) -> (u16, u16) {
     (local, u16::from_be(remote))
 }
 
-/// Part of a message: `cap` bytes are in the scratch area. False if the ring had no room.
+/// Part of a message, moved by a call on descriptor `fd`: `cap` bytes are in the scratch area. False if the ring had no room.
 #[inline(always)]
-pub fn segment(scratch: *mut Scratch, conn: *mut Conn, sk: u64, header: Header, seq: u32, len: u32) -> bool {
+pub fn segment(
+    scratch: *mut Scratch,
+    conn: *mut Conn,
+    sk: u64,
+    header: Header,
+    (seq, len): (u32, u32),
+    scene: Scene,
+    fd: u64,
+) -> bool {
     let cap = header.cap;
+    let starts = header.flags & flag::STARTS != 0;
+    let (task, parent_task) = task::current(header.tgid, header.dir, fd, starts);
     // SAFETY: the scratch area is a map value, `conn` an element of the table; every field is written.
     let record = unsafe {
         let record = &raw mut (*scratch).record;
@@ -126,6 +140,11 @@ pub fn segment(scratch: *mut Scratch, conn: *mut Conn, sk: u64, header: Header, 
         copy_progress(&raw const (*conn).tx, &raw mut (*record).tx);
         (*record).seq = seq;
         (*record).len = len;
+        (*record).turn = scene.turn;
+        (*record).waker = scene.waker;
+        (*record).woken = scene.woken;
+        (*record).task = task;
+        (*record).parent_task = parent_task;
         core::slice::from_raw_parts(
             record.cast::<u8>(),
             (size_of::<SegmentRecord>() as u64 + bounded(cap as u64)) as usize,

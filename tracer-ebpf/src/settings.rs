@@ -16,6 +16,8 @@ pub(crate) static CONFIG: Config = Config {
     adopt_fork: 0,
     pt_regs_offset: 0,
     may_miss: 0,
+    evidence: 0,
+    turns_at_exit: 0,
     pad: 0,
 };
 

@@ -6,20 +6,30 @@ use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
 use tracer_common::abi::dir;
 
-use crate::arch::{Call, call_at};
+use crate::arch::{Call, call_at, nr};
 use crate::buffer::{self, Kind};
 use crate::flow::{Moved, moved};
 use crate::select::selected;
+use crate::settings::config;
+use crate::thread;
 
 /// Arguments: `struct pt_regs *regs, long ret`.
 #[raw_tracepoint(tracepoint = "sys_exit")]
 pub fn sys_exit(ctx: RawTracePointContext) -> i32 {
     let ret: i64 = ctx.arg(1);
-    if ret <= 0 {
+    let counts_turns = config!(turns_at_exit) != 0;
+    if ret <= 0 && !counts_turns {
         return 0;
     }
     let Some(who) = selected() else { return 0 };
     let mut call = call_at(ctx.arg(0));
+    if counts_turns && nr::waits(call.number) {
+        thread::turns(who);
+        return 0;
+    }
+    if ret <= 0 {
+        return 0;
+    }
     let kind = buffer::kind(&call);
     let which = match kind {
         Kind::Send | Kind::SendNoBuffer => dir::TX,

@@ -9,14 +9,13 @@ use tracer_common::golang::GoProcess;
 
 use crate::golang::{GO, asked_by};
 use crate::kernel::read_user;
-use crate::select::Who;
 
 /// The task for which the current one moves bytes, and the task that created it, for a call in a direction that begins
 /// (or continues) a message; `fd` is its descriptor. Zeros where that is not known.
 #[inline(always)]
-pub fn current(who: Who, which: u8, fd: u64, starts: bool) -> (u64, u64) {
+pub fn current(tgid: u32, which: u8, fd: u64, starts: bool) -> (u64, u64) {
     // SAFETY: userspace only adds and removes elements; one that is removed meanwhile stays readable.
-    let Some(process) = (unsafe { GO.get(&who.tgid) }) else { return (0, 0) };
+    let Some(process) = (unsafe { GO.get(&tgid) }) else { return (0, 0) };
     let Some(goroutine) = goroutine(process) else { return (0, 0) };
     let own = of_goroutine(process, goroutine);
     if which != dir::TX || own.0 == 0 {
@@ -29,7 +28,7 @@ pub fn current(who: Who, which: u8, fd: u64, starts: bool) -> (u64, u64) {
             return own;
         }
     }
-    asked_by(who.tgid, own.0, fd, is_writer, starts).unwrap_or(own)
+    asked_by(tgid, own.0, fd, is_writer, starts).unwrap_or(own)
 }
 
 /// The id of a goroutine and that of its parent. On the stack of the scheduler (`g0`) the id is 0, and then nobody's

@@ -55,6 +55,12 @@ pub struct Mover {
     pub turn: u32,
 }
 
+impl From<&Stamp> for Mover {
+    fn from(stamp: &Stamp) -> Self {
+        Self { tid: stamp.tid, turn: stamp.scene.turn }
+    }
+}
+
 /// The two ends of a connection.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Endpoints {

@@ -1,11 +1,12 @@
 //! Hooks one program in, and takes it out again.
 
-use aya::programs::{FExit, KProbe, ProgramError, RawTracePoint, TracePoint};
+use aya::programs::{FEntry, FExit, KProbe, ProgramError, RawTracePoint, TracePoint};
 use aya::{Btf, Ebpf};
 
 use super::error::{LoadError, failed, os_error, refused};
 use super::events::{Events, expected};
-use super::probes::{Function, Hook, Probe, Without};
+use super::evidence::{NO_TURNS, TURNS, WAKES};
+use super::probes::{Function, Hook, Probe, Provider, Without};
 
 /// include/linux/errno.h: not one of the C library's.
 const ENOTSUPP: i32 = 524;
@@ -31,6 +32,8 @@ pub(super) fn attach(
     let result = match probe.hook {
         Hook::RawTracepoint(name) => raw_tracepoint(ebpf, probe, name).map(|()| vec![name]),
         Hook::SocketEvent(name) => socket_event(ebpf, probe, name, events).map(|()| vec![name]),
+        Hook::SyscallEvents(names) => syscall_events(ebpf, probe, names, events),
+        Hook::Fentry(function) => fentry(ebpf, probe, function, btf).map(|()| vec![function]),
         Hook::Fexit(function) => fexit(ebpf, probe, function, btf).map(|()| vec![function]),
         Hook::Kprobe(functions) | Hook::Kretprobe(functions) => kprobe(ebpf, probe, functions),
     };
@@ -83,25 +86,65 @@ fn socket_event(ebpf: &mut Ebpf, probe: &Probe, name: &str, events: &mut Events)
     events.attach(&event, fd).map_err(|error| failed(probe.program, &error))
 }
 
-fn fexit(ebpf: &mut Ebpf, probe: &Probe, function: &str, btf: Option<&Btf>) -> Result<(), LoadError> {
-    let Some(btf) = btf else {
-        return Err(LoadError::Unsuitable("it needs the kernel's own BTF, which is not there"));
-    };
-    let program: &mut FExit = program(ebpf, probe)?;
-    match program.load(function, btf) {
-        Ok(()) => {}
-        Err(ProgramError::Btf(_)) => {
-            return Err(LoadError::NoHook(format!("function {function} in its BTF")));
+fn syscall_events(
+    ebpf: &mut Ebpf,
+    probe: &Probe,
+    names: &'static [&'static str],
+    events: &mut Events,
+) -> Result<Vec<&'static str>, LoadError> {
+    let mut found = Vec::new();
+    for name in names {
+        if let Some(event) = events.find("syscalls", name)? {
+            found.push((*name, event));
         }
-        Err(error) => return Err(refused(probe.program, &error)),
     }
+    if found.is_empty() {
+        return Err(LoadError::NoHook("trace events of system calls (CONFIG_FTRACE_SYSCALLS)".to_owned()));
+    }
+    let program: &mut TracePoint = program(ebpf, probe)?;
+    program.load().map_err(|error| refused(probe.program, &error))?;
+    let fd = program.fd().map_err(|error| failed(probe.program, &error))?;
+    for (_, event) in &found {
+        events.attach(event, fd).map_err(|error| failed(probe.program, &error))?;
+    }
+    Ok(found.into_iter().map(|(name, _)| name).collect())
+}
+
+fn fentry(ebpf: &mut Ebpf, probe: &Probe, function: &str, btf: Option<&Btf>) -> Result<(), LoadError> {
+    let Some(btf) = btf else { return Err(NO_BTF) };
+    let program: &mut FEntry = program(ebpf, probe)?;
+    at_function(probe, function, program.load(function, btf))?;
     match program.attach() {
         Ok(_) => Ok(()),
-        // As on arm64 before Linux 6.4.
-        Err(error) if is_os_error(&error, ENOTSUPP) => {
-            Err(LoadError::Unsuitable("this kernel has no trampolines for functions on this processor"))
-        }
-        Err(error) => Err(failed(probe.program, &error)),
+        Err(error) => Err(no_trampoline(probe, &error)),
+    }
+}
+
+const NO_BTF: LoadError = LoadError::Unsuitable("it needs the kernel's own BTF, which is not there");
+
+fn at_function(probe: &Probe, function: &str, loaded: Result<(), ProgramError>) -> Result<(), LoadError> {
+    match loaded {
+        Ok(()) => Ok(()),
+        Err(ProgramError::Btf(_)) => Err(LoadError::NoHook(format!("function {function} in its BTF"))),
+        Err(error) => Err(refused(probe.program, &error)),
+    }
+}
+
+fn no_trampoline(probe: &Probe, error: &ProgramError) -> LoadError {
+    // As on arm64 before Linux 6.4.
+    if is_os_error(error, ENOTSUPP) {
+        return LoadError::Unsuitable("this kernel has no trampolines for functions on this processor");
+    }
+    failed(probe.program, error)
+}
+
+fn fexit(ebpf: &mut Ebpf, probe: &Probe, function: &str, btf: Option<&Btf>) -> Result<(), LoadError> {
+    let Some(btf) = btf else { return Err(NO_BTF) };
+    let program: &mut FExit = program(ebpf, probe)?;
+    at_function(probe, function, program.load(function, btf))?;
+    match program.attach() {
+        Ok(_) => Ok(()),
+        Err(error) => Err(no_trampoline(probe, &error)),
     }
 }
 
@@ -130,6 +173,71 @@ fn is_os_error(error: &ProgramError, code: i32) -> bool {
     os_error(error).and_then(|error| error.raw_os_error()) == Some(code)
 }
 
+/// The programs that gather evidence.
+#[derive(Default)]
+pub(super) struct Gathered {
+    /// Those in place, and where.
+    pub programs: Vec<(&'static Probe, Vec<&'static str>)>,
+    /// What is missing for want of the others.
+    pub missing: Vec<&'static str>,
+}
+
+/// Attaches what gathers evidence, as far as this kernel lets it.
+pub(super) fn gather(
+    ebpf: &mut Ebpf,
+    provider: Provider,
+    btf: Option<&Btf>,
+    events: &mut Events,
+) -> Gathered {
+    let mut gathered = Gathered::default();
+    match attach(ebpf, &WAKES, btf, events) {
+        Ok(Attached::At(hooks)) => gathered.programs.push((&WAKES, hooks)),
+        Ok(Attached::Missing(what)) => gathered.missing.push(what),
+        // It is never so: without it something is missing.
+        Ok(Attached::Unneeded) | Err(_) => {}
+    }
+    // The program that sees socket calls then sees these as well.
+    if provider == Provider::SyscallExit {
+        return gathered;
+    }
+    for way in TURNS {
+        match all_of(ebpf, way, btf, events) {
+            Ok(programs) => {
+                gathered.programs.extend(programs);
+                return gathered;
+            }
+            Err(error) => log::info!("counting turns: {error}"),
+        }
+    }
+    gathered.missing.push(NO_TURNS);
+    gathered
+}
+
+/// Attaches programs that are used together, or none of them.
+fn all_of(
+    ebpf: &mut Ebpf,
+    probes: &'static [Probe],
+    btf: Option<&Btf>,
+    events: &mut Events,
+) -> Result<Vec<(&'static Probe, Vec<&'static str>)>, LoadError> {
+    let mut programs = Vec::new();
+    let held = events.count();
+    for probe in probes {
+        match attach(ebpf, probe, btf, events) {
+            Ok(Attached::At(hooks)) => programs.push((probe, hooks)),
+            Ok(Attached::Missing(_) | Attached::Unneeded) => {}
+            Err(error) => {
+                for probe in probes {
+                    detach(ebpf, probe);
+                }
+                events.keep(held);
+                return Err(error);
+            }
+        }
+    }
+    Ok(programs)
+}
+
 /// Takes a program out of the kernel.
 pub(super) fn detach(ebpf: &mut Ebpf, probe: &Probe) {
     // Failing is no matter: what is left goes with the program that holds it.
@@ -139,8 +247,13 @@ pub(super) fn detach(ebpf: &mut Ebpf, probe: &Probe) {
                 let _ = program.unload();
             }
         }
-        Hook::SocketEvent(_) => {
+        Hook::SocketEvent(_) | Hook::SyscallEvents(_) => {
             if let Ok(program) = program::<TracePoint>(ebpf, probe) {
+                let _ = program.unload();
+            }
+        }
+        Hook::Fentry(_) => {
+            if let Ok(program) = program::<FEntry>(ebpf, probe) {
                 let _ = program.unload();
             }
         }

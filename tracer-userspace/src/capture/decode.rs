@@ -7,7 +7,7 @@ use tracer_common::abi::{
 };
 use zerocopy::FromBytes;
 
-use crate::event::{Counts, Direction, Endpoints, Event, Open, ProcessChange, Role, Segment, Stamp};
+use crate::event::{Counts, Direction, Endpoints, Event, Open, ProcessChange, Role, Scene, Segment, Stamp};
 use crate::time::Nanos;
 
 /// `AF_UNIX` and `AF_INET` (include/linux/socket.h).
@@ -23,7 +23,7 @@ pub fn event(bytes: &[u8]) -> Option<Event<'_>> {
             let (record, data) = SegmentRecord::read_from_prefix(bytes).ok()?;
             Event::Segment(Segment {
                 conn: record.conn,
-                stamp,
+                stamp: Stamp { scene: scene(&record), ..stamp },
                 dir: if header.dir == dir::TX { Direction::Tx } else { Direction::Rx },
                 rx: record.rx,
                 tx: record.tx,
@@ -78,6 +78,16 @@ fn stamp(header: &Header) -> Stamp {
     Stamp { at: Nanos(header.ts), tgid: header.tgid, tid: header.tid, ..Stamp::default() }
 }
 
+fn scene(record: &SegmentRecord) -> Scene {
+    Scene {
+        turn: record.turn,
+        waker: record.waker,
+        woken: Nanos(record.woken),
+        task: record.task,
+        parent_task: record.parent_task,
+    }
+}
+
 fn open(record: &OpenRecord, stamp: Stamp) -> Open {
     let flags = record.header.flags;
     let endpoints = match record.header.family {
@@ -106,7 +116,7 @@ fn open(record: &OpenRecord, stamp: Stamp) -> Open {
             at: Nanos(record.birth),
             tgid: record.birth_tgid,
             tid: record.birth_tid,
-            ..Stamp::default()
+            scene: Scene { turn: record.birth_turn, ..Scene::default() },
         }),
         peek: record.peek,
         peek_len: record.peek_len,
@@ -134,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_segment_carries_its_payload_and_no_more() {
-        let progress = Progress { bytes: 5, last: 6, tail: *b"12345678" };
+        let progress = Progress { bytes: 5, last: 6, tail: *b"12345678", tid: 7, turn: 8 };
         let record = SegmentRecord {
             header: Header { cap: 3, flags: flag::STARTS, ..header(kind::SEGMENT) },
             conn: ConnId { sk: 1, born: 2 },
@@ -142,6 +152,11 @@ mod tests {
             tx: Progress::default(),
             seq: 9,
             len: 100,
+            turn: 1,
+            waker: 2,
+            woken: 3,
+            task: 4,
+            parent_task: 5,
         };
         let mut bytes = record.as_bytes().to_vec();
         bytes.extend(b"GETslack");
@@ -149,7 +164,8 @@ mod tests {
         assert_eq!(segment.data, b"GET");
         assert_eq!((segment.dir, segment.starts, segment.len, segment.seq), (Direction::Tx, true, 100, 9));
         assert_eq!(segment.rx, progress);
-        assert_eq!(segment.stamp, Stamp { at: Nanos(7), tgid: 10, tid: 11, ..Stamp::default() });
+        let scene = Scene { turn: 1, waker: 2, woken: Nanos(3), task: 4, parent_task: 5 };
+        assert_eq!(segment.stamp, Stamp { at: Nanos(7), tgid: 10, tid: 11, scene });
     }
 
     #[test]
@@ -161,6 +177,11 @@ mod tests {
             tx: Progress::default(),
             seq: 9,
             len: 100,
+            turn: 0,
+            waker: 0,
+            woken: 0,
+            task: 0,
+            parent_task: 0,
         };
         let bytes = record.as_bytes();
         for len in 0..=bytes.len() {

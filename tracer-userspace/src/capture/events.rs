@@ -70,6 +70,16 @@ impl Events {
         Ok(())
     }
 
+    /// How many programs it holds on events.
+    pub fn count(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Takes the programs off that came after the first so many.
+    pub fn keep(&mut self, count: usize) {
+        self.held.truncate(count);
+    }
+
     /// Takes the programs off.
     pub fn detach(&mut self) {
         self.held.clear();

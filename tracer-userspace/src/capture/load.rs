@@ -7,17 +7,17 @@ use aya::maps::{Array, HashMap, MapData, PerCpuArray, RingBuf};
 use aya::programs::ProgramType;
 use aya::sys::{BpfHelper, is_helper_supported};
 use aya::{Btf, Ebpf, EbpfLoader};
-use tracer_common::offsets::ABSENT;
 use tracer_common::abi::{Config, Conn, DEFAULT_HEAD_BYTES, MAX_HEAD_BYTES, counter, mode, select};
+use tracer_common::offsets::ABSENT;
 
-use super::attach::{Attached, attach, detach};
+use super::attach::{Attached, attach, detach, gather};
 use super::drain::kernel_now;
 use super::error::{LoadError, failed};
 use super::events::Events;
 use super::golang::attached::Goroutines;
 use super::misses::{Missed, Misses};
 use super::offsets::{FieldSource, Located};
-use super::probes::{Probe, Provider, for_provider};
+use super::probes::{Hook, Probe, Provider, for_provider};
 use super::registers::pt_regs_offset;
 use super::run_time::{self, Measured, RunTime};
 use super::undisturbed::Undisturbed;
@@ -34,6 +34,9 @@ static OBJECT: &[u8] =
 /// Threads that can be inside a socket function at once while kprobes watch them; each costs about 80 bytes.
 const IN_CALL_ENTRIES: u32 = 32_768;
 
+/// Threads of which something is known; each costs about 120 bytes.
+const THREAD_ENTRIES: u32 = 65_536;
+
 /// What to capture.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -49,6 +52,8 @@ pub struct Options {
     pub head_bytes: u32,
     /// Size of the ring buffer, bytes; rounded up to a power of two.
     pub ring_bytes: u32,
+    /// Gather evidence of causes beside the bytes: turns of event loops, and wakes.
+    pub evidence: bool,
     /// Use this provider and no other.
     pub provider: Option<Provider>,
     /// Type information to use instead of the kernel's own.
@@ -68,6 +73,7 @@ impl Default for Options {
             adopt_exec: false,
             head_bytes: DEFAULT_HEAD_BYTES,
             ring_bytes: 8 << 20,
+            evidence: true,
             provider: None,
             btf: None,
             pid_max: 4 << 20,
@@ -143,6 +149,8 @@ pub struct KernelCounters {
     pub unseen_bytes: u64,
     /// Socket calls of 32-bit programs, whose buffers are not read; with `sys_exit` they are not even seen.
     pub calls_32_bit: u64,
+    /// Attempts to keep evidence of a thread for which the table had no room.
+    pub threads_full: u64,
 }
 
 impl Probes {
@@ -166,6 +174,11 @@ impl Probes {
         }
         let attached = programs.iter().map(|(probe, _)| *probe);
         let misses = Misses::of(&ebpf, attached, provider, provider.may_miss(options.kernel));
+        if options.evidence {
+            let gathered = gather(&mut ebpf, provider, btf, &mut events);
+            programs.extend(gathered.programs);
+            missing.extend(gathered.missing);
+        }
         let mut probes = Self {
             ring_bytes: ring_bytes(options) as usize,
             ring: RingBuf::try_from(take(&mut ebpf, "EVENTS")?).map_err(map_failed("EVENTS"))?,
@@ -211,7 +224,10 @@ impl Probes {
 
     /// For the moment of a map's use, where that would make others' calls be missed.
     pub(super) fn undisturbed(&self) -> Option<Undisturbed> {
-        matches!(self.provider, Provider::SocketEvents | Provider::Kprobes).then(Undisturbed::begin)
+        let by_perf = |probe: &Probe| {
+            matches!(probe.hook, Hook::SocketEvent(_) | Hook::SyscallEvents(_) | Hook::Kprobe(_))
+        };
+        self.programs.iter().any(|(probe, _)| by_perf(probe)).then(Undisturbed::begin)
     }
 
     /// Sets one of `tracer_common::abi::mode`.
@@ -238,6 +254,7 @@ impl Probes {
             missed_changes: missed.changes.saturating_sub(self.baseline.missed.changes),
             unseen_bytes: since(counter::UNSEEN_BYTES),
             calls_32_bit: since(counter::CALLS_32_BIT),
+            threads_full: since(counter::THREADS_FULL),
         }
     }
 
@@ -344,8 +361,11 @@ fn load_object(options: &Options, located: &Located, provider: Provider) -> Resu
         adopt_fork: 1,
         pt_regs_offset: located.pt_regs_offset.unwrap_or_else(pt_regs_offset),
         may_miss: u32::from(provider.may_miss(options.kernel)),
+        evidence: u32::from(options.evidence),
+        turns_at_exit: u32::from(options.evidence && provider == Provider::SyscallExit),
         pad: 0,
     };
+    let threads = if options.evidence { THREAD_ENTRIES } else { 1 };
     let in_call = if provider == Provider::Kprobes { IN_CALL_ENTRIES } else { 1 };
     EbpfLoader::new()
         // Nothing in the object is to be relocated; parsing the kernel's types for it would take 50 ms.
@@ -355,6 +375,7 @@ fn load_object(options: &Options, located: &Located, provider: Provider) -> Resu
         .map_max_entries("EVENTS", ring_bytes(options))
         .map_max_entries("PROCESSES", options.pid_max / 8 + 1)
         .map_max_entries("IN_CALL", in_call)
+        .map_max_entries("THREADS", threads)
         .load(OBJECT)
         .map_err(|error| failed("maps", &error))
 }

@@ -10,6 +10,7 @@ pub mod decode;
 pub mod drain;
 pub mod error;
 mod events;
+pub mod evidence;
 pub mod facts;
 #[cfg(any(test, feature = "test-support"))]
 pub(crate) mod fuzzed;

@@ -82,6 +82,10 @@ pub enum Hook {
     RawTracepoint(&'static str),
     /// A trace event of the group `sock`, with its record.
     SocketEvent(&'static str),
+    /// Trace events of the group `syscalls`, whose records are not looked at; those that the kernel does not have are left out.
+    SyscallEvents(&'static [&'static str]),
+    /// The entry of a kernel function.
+    Fentry(&'static str),
     /// The exit of a kernel function.
     Fexit(&'static str),
     /// The entry of kernel functions.
@@ -95,15 +99,19 @@ impl Hook {
     pub fn tracepoint(self) -> Option<&'static str> {
         match self {
             Self::RawTracepoint(name) | Self::SocketEvent(name) => Some(name),
-            Self::Fexit(_) | Self::Kprobe(_) | Self::Kretprobe(_) => None,
+            Self::SyscallEvents(_)
+            | Self::Fentry(_)
+            | Self::Fexit(_)
+            | Self::Kprobe(_)
+            | Self::Kretprobe(_) => None,
         }
     }
 
     /// The kernel functions, if it is any.
     pub fn functions(self) -> Vec<&'static str> {
         match self {
-            Self::RawTracepoint(_) | Self::SocketEvent(_) => Vec::new(),
-            Self::Fexit(name) => vec![name],
+            Self::RawTracepoint(_) | Self::SocketEvent(_) | Self::SyscallEvents(_) => Vec::new(),
+            Self::Fentry(name) | Self::Fexit(name) => vec![name],
             Self::Kprobe(functions) | Self::Kretprobe(functions) => {
                 functions.iter().map(|Function(name, _)| *name).collect()
             }

@@ -91,10 +91,10 @@ fn try_provider(
             "this kernel switches tasks anywhere (PREEMPT), and programs there miss calls when they are interrupted by each other",
         ));
     }
-    let btf = match provider {
-        Provider::FunctionExits => Some(kernel.for_function_exits()?),
-        _ => None,
-    };
+    if provider == Provider::FunctionExits {
+        kernel.for_function_exits()?;
+    }
+    let btf = if provider == Provider::FunctionExits || options.evidence { kernel.read() } else { None };
     let mut probes = Probes::attach(options, located, provider, btf)?;
     selfcheck::run(&mut probes)?;
     if provider == Provider::Kprobes && options.provider.is_none() {
@@ -137,11 +137,8 @@ impl KernelBtf {
     /// Trampolines that are safe to remove while somebody sleeps in the function, as a server waiting for a request
     /// does: Linux 5.12, commit e21aa341785c, which brought this structure. Without it the memory that the sleeper
     /// returns to may be gone, and the host with it.
-    fn for_function_exits(&mut self) -> Result<&Btf, LoadError> {
-        if self.0.is_none() {
-            self.0 = Btf::from_sys_fs().ok();
-        }
-        let Some(btf) = &self.0 else {
+    fn for_function_exits(&mut self) -> Result<(), LoadError> {
+        let Some(btf) = self.read() else {
             return Err(LoadError::Unsuitable("it needs the kernel's own BTF, which is not there"));
         };
         if btf.id_by_type_name_kind("bpf_tramp_image", BtfKind::Struct).is_err() {
@@ -149,7 +146,15 @@ impl KernelBtf {
                 "this kernel cannot safely remove trampolines from functions that sleep (Linux 5.12 and later can)",
             ));
         }
-        Ok(btf)
+        Ok(())
+    }
+
+    /// `None` if it cannot be read.
+    fn read(&mut self) -> Option<&Btf> {
+        if self.0.is_none() {
+            self.0 = Btf::from_sys_fs().ok();
+        }
+        self.0.as_ref()
     }
 }
 

@@ -108,6 +108,9 @@ pub struct RecordArgs {
     #[arg(long, value_name = "MIB", default_value_t = 8, help_heading = "Rarely needed",
           value_parser = clap::value_parser!(u32).range(1..=1024))]
     pub ring_mib: u32,
+    /// What to look at in order to tell which request made which call
+    #[arg(long, value_name = "WHAT", default_value = "all", help_heading = "Rarely needed")]
+    pub evidence: EvidenceArg,
     /// Use this way of seeing socket calls and no other
     #[arg(long, value_name = "WAY", help_heading = "Rarely needed")]
     pub provider: Option<ProviderArg>,
@@ -120,6 +123,15 @@ pub struct RecordArgs {
     /// A program to start and trace, after `--`
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<std::ffi::OsString>,
+}
+
+/// What is looked at beside the bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum EvidenceArg {
+    /// Socket calls only: costs the host least, and event loops and thread pools are left open under load
+    Sockets,
+    /// Also when threads wait for descriptors, and who wakes whom
+    All,
 }
 
 /// Where socket calls are seen.

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::args::RecordArgs;
+use super::args::{EvidenceArg, RecordArgs};
 use super::output::{Outputs, create};
 use crate::analysis::Analysis;
 use crate::capture::facts::{HostFacts, Roots, Severity};
@@ -147,6 +147,7 @@ fn probe_options(args: &RecordArgs, host: &HostFacts, selection: &Selection) -> 
         adopt_exec: selection.adopts_exec(),
         head_bytes: args.head_bytes,
         ring_bytes: args.ring_mib << 20,
+        evidence: args.evidence == EvidenceArg::All,
         provider: args.provider.map(Into::into),
         btf: args.btf.clone(),
         kernel: host.version.as_ref().map_or((0, 0), |version| (version.0, version.1)),

@@ -138,6 +138,8 @@ fn raw(input: &mut Input<'_>) {
             bytes: u64::from(input.word()),
             last: u64::from(input.byte()),
             tail: if action & 2 == 0 { [0; 8] } else { *b"x\r\n0\r\n\r\n" },
+            tid: 1,
+            turn: u32::from(action),
         };
         let (rx, tx) = (progress(), progress());
         if action & 0x1c == 0x1c {
@@ -192,7 +194,8 @@ mod tests {
     fn counts_at_the_end_of_their_range_do_not_overflow() {
         let (mut streams, mut steps) = (Streams::new(limits()), Vec::new());
         let conn = ConnId { sk: 1, born: 1 };
-        let most = Progress { bytes: u64::MAX, last: u64::MAX, tail: [0xff; 8] };
+        let most =
+            Progress { bytes: u64::MAX, last: u64::MAX, tail: [0xff; 8], tid: u32::MAX, turn: u32::MAX };
         let none = Progress::default();
         for (rx, tx) in [(none, none), (most, none), (none, most), (most, most)] {
             let segment = Segment {

@@ -7,7 +7,7 @@
 use tracer_common::abi::ConnId;
 use tracer_common::classify::{Class, classify_bytes};
 
-use crate::event::{Direction, Stamp};
+use crate::event::{Direction, Mover, Stamp};
 use crate::exchange::Step;
 use crate::secret::Masking;
 use crate::time::Nanos;
@@ -42,6 +42,8 @@ pub struct Gap {
     pub len: u64,
     /// When the last of them moved.
     pub last: Nanos,
+    /// Who moved it.
+    pub by: Mover,
     /// The last eight bytes of the last call, if they were readable. A call of fewer bytes is padded with zeros.
     pub tail: Option<[u8; 8]>,
 }

@@ -62,7 +62,7 @@ mod tests {
     fn late_bytes_are_counted_once() {
         let mut closed = Closed::default();
         closed.add(id(1), (10, 20));
-        let at = |bytes| Progress { bytes, last: 0, tail: [0; 8] };
+        let at = |bytes| Progress { bytes, ..Progress::default() };
         assert_eq!(closed.late(&id(1), &at(10), &at(20), (5, 0)), Some(5));
         assert_eq!(closed.late(&id(1), &at(10), &at(20), (5, 0)), Some(0));
         assert_eq!(closed.late(&id(2), &at(10), &at(20), (5, 0)), None);

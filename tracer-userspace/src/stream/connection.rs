@@ -115,7 +115,7 @@ impl Connection {
             // Another record has already accounted for (the beginning of) these bytes: their place is past.
             shared.ledger.late += 1;
             let beyond = before.saturating_add(len).saturating_sub(cursor.bytes);
-            if let Some(gap) = cursor.rest(beyond, segment.stamp.at) {
+            if let Some(gap) = cursor.rest(beyond, &segment.stamp) {
                 self.piece(segment.dir, Piece::Gap(gap), shared, out);
             }
             return;
@@ -123,7 +123,7 @@ impl Connection {
         let captured = len.min(segment.data.len() as u64);
         let data = segment.data.get(..captured as usize).unwrap_or_default();
         cursor.captured(captured);
-        let rest = cursor.rest(len - captured, segment.stamp.at);
+        let rest = cursor.rest(len - captured, &segment.stamp);
         if !data.is_empty() {
             let bytes = Bytes {
                 data,

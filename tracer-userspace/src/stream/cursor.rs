@@ -5,6 +5,7 @@
 
 use tracer_common::abi::Progress;
 
+use crate::event::{Mover, Stamp};
 use crate::protocol::Gap;
 use crate::time::Nanos;
 
@@ -28,7 +29,8 @@ impl Cursor {
         self.bytes = progress.bytes;
         self.tail_due = false;
         let tail = (progress.tail != [0; 8]).then_some(progress.tail);
-        Some(Gap { len, last: Nanos(progress.last), tail })
+        let by = Mover { tid: progress.tid, turn: progress.turn };
+        Some(Gap { len, last: Nanos(progress.last), by, tail })
     }
 
     /// A captured part of a call was handed on.
@@ -38,29 +40,32 @@ impl Cursor {
     }
 
     /// The rest of a call is handed on as a gap.
-    pub(super) fn rest(&mut self, len: u64, last: Nanos) -> Option<Gap> {
+    pub(super) fn rest(&mut self, len: u64, stamp: &Stamp) -> Option<Gap> {
         if len == 0 {
             return None;
         }
         self.bytes = self.bytes.saturating_add(len);
         self.tail_due = true;
-        Some(Gap { len, last, tail: None })
+        Some(Gap { len, last: stamp.at, by: Mover::from(stamp), tail: None })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::Scene;
 
     fn at(bytes: u64, tail: &[u8; 8]) -> Progress {
-        Progress { bytes, last: bytes, tail: *tail }
+        Progress { bytes, last: bytes, tail: *tail, tid: 3, turn: 4 }
     }
+
+    const BY: Mover = Mover { tid: 3, turn: 4 };
 
     #[test]
     fn the_difference_is_a_gap_once() {
         let mut cursor = Cursor::default();
         assert_eq!(cursor.advance(&at(0, &[0; 8])), None);
-        let gap = Gap { len: 10, last: Nanos(10), tail: Some(*b"abcdefgh") };
+        let gap = Gap { len: 10, last: Nanos(10), by: BY, tail: Some(*b"abcdefgh") };
         assert_eq!(cursor.advance(&at(10, b"abcdefgh")), Some(gap));
         assert_eq!(cursor.advance(&at(10, b"abcdefgh")), None);
         assert_eq!(cursor.advance(&at(7, b"abcdefgh")), None);
@@ -70,8 +75,11 @@ mod tests {
     fn the_tail_of_a_cut_call_follows_it() {
         let mut cursor = Cursor::default();
         cursor.captured(4);
-        assert_eq!(cursor.rest(6, Nanos(5)), Some(Gap { len: 6, last: Nanos(5), tail: None }));
-        let gap = Gap { len: 0, last: Nanos(10), tail: Some(*b"abcdefgh") };
+        let scene = Scene { turn: 2, ..Scene::default() };
+        let stamp = Stamp { at: Nanos(5), tgid: 1, tid: 1, scene };
+        let by = Mover { tid: 1, turn: 2 };
+        assert_eq!(cursor.rest(6, &stamp), Some(Gap { len: 6, last: Nanos(5), by, tail: None }));
+        let gap = Gap { len: 0, last: Nanos(10), by: BY, tail: Some(*b"abcdefgh") };
         assert_eq!(cursor.advance(&at(10, b"abcdefgh")), Some(gap));
         assert_eq!(cursor.advance(&at(10, b"abcdefgh")), None);
     }

@@ -181,7 +181,8 @@ impl Kernel {
 
     fn moved(&mut self, dir: Direction, len: u64, at: u64, tail: [u8; 8]) {
         if let Some(progress) = self.progress.get_mut(index(dir)) {
-            *progress = Progress { bytes: progress.bytes.saturating_add(len), last: at, tail };
+            *progress =
+                Progress { bytes: progress.bytes.saturating_add(len), last: at, tail, tid: 1, turn: 0 };
         }
     }
 

@@ -11,7 +11,7 @@ use super::encode::runtime_name;
 use super::fields::{Broken, Fields, Value};
 use super::wire;
 use crate::analysis::{Observation, Seen};
-use crate::event::{Endpoints, Open, ProcessChange, Role, Stamp};
+use crate::event::{Endpoints, Mover, Open, ProcessChange, Role, Scene, Stamp};
 use crate::exchange::{ExchangeId, Outcome, RequestHead, ResponseHead, Side, Step, TraceParent};
 use crate::process::Window;
 use crate::service::{Container, ContainerRuntime, EnvFacts, ProcessFacts, Runtime};
@@ -119,7 +119,9 @@ impl Decoder {
     }
 
     fn stamp(&self, stamp: wire::Stamp) -> Stamp {
-        Stamp { at: self.time(stamp.at), tgid: stamp.tgid, tid: stamp.tid, ..Stamp::default() }
+        let wire::Stamp { at, tgid, tid, turn, waker, woken, task, parent_task } = stamp;
+        let woken = if waker == 0 { Nanos(0) } else { self.time(woken) };
+        Stamp { at: self.time(at), tgid, tid, scene: Scene { turn, waker, woken, task, parent_task } }
     }
 
     fn stamp_in(&self, value: Value<'_>) -> Option<Stamp> {
@@ -130,6 +132,11 @@ impl Decoder {
                 1 => stamp.at = value.sint64()?,
                 2 => stamp.tgid = value.uint32()?,
                 3 => stamp.tid = value.uint32()?,
+                4 => stamp.turn = value.uint32()?,
+                5 => stamp.waker = value.uint32()?,
+                6 => stamp.woken = value.sint64()?,
+                7 => stamp.task = value.uint64()?,
+                8 => stamp.parent_task = value.uint64()?,
                 _ => {}
             }
         }
@@ -218,7 +225,7 @@ impl Decoder {
     /// [`wire::End`].
     fn end(&self, mut fields: Fields<'_>) -> Option<Step> {
         let (mut conn, mut number, mut request_end, mut end) = (0, 0, 0, 0);
-        let (mut request_bytes, mut response_bytes, mut outcome) = (0, 0, 0);
+        let (mut request_bytes, mut response_bytes, mut outcome, mut by) = (0, 0, 0, Mover::default());
         while let Some((field, value)) = fields.next().ok()? {
             match field {
                 1 => conn = value.uint32()?,
@@ -228,6 +235,8 @@ impl Decoder {
                 5 => request_bytes = value.uint64()?,
                 6 => response_bytes = value.uint64()?,
                 7 => outcome = value.uint32()? as i32,
+                8 => by.tid = value.uint32()?,
+                9 => by.turn = value.uint32()?,
                 _ => {}
             }
         }
@@ -235,7 +244,7 @@ impl Decoder {
             id: self.exchange(conn, number)?,
             request_end: self.time(request_end),
             end: self.time(end),
-            by: Default::default(),
+            by,
             request_bytes,
             response_bytes,
             outcome: outcome_of(wire::Outcome::try_from(outcome).ok()?),

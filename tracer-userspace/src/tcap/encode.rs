@@ -62,7 +62,7 @@ impl Encoder {
                 id,
                 request_end,
                 end,
-                by: _,
+                by,
                 request_bytes,
                 response_bytes,
                 outcome,
@@ -74,6 +74,8 @@ impl Encoder {
                 request_bytes: *request_bytes,
                 response_bytes: *response_bytes,
                 outcome: outcome_of(*outcome).into(),
+                by_tid: by.tid,
+                by_turn: by.turn,
             }),
             Observation::Close { conn, at } => {
                 Kind::Close(Close { conn: self.conn(*conn), at: self.time(*at) })
@@ -118,7 +120,17 @@ impl Encoder {
     }
 
     fn stamp(&self, stamp: event::Stamp) -> Stamp {
-        Stamp { at: self.time(stamp.at), tgid: stamp.tgid, tid: stamp.tid }
+        let event::Scene { turn, waker, woken, task, parent_task } = stamp.scene;
+        Stamp {
+            at: self.time(stamp.at),
+            tgid: stamp.tgid,
+            tid: stamp.tid,
+            turn,
+            waker,
+            woken: if waker == 0 { 0 } else { self.time(woken) },
+            task,
+            parent_task,
+        }
     }
 
     fn text(&mut self, text: &str) -> u32 {

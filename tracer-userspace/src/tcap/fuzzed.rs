@@ -156,6 +156,11 @@ fn stamp(input: &mut Input<'_>) -> wire::Stamp {
         at: input.number() as i64,
         tgid: u32::from(input.byte() % 4),
         tid: u32::from(input.byte() % 4),
+        turn: u32::from(input.byte() % 4),
+        waker: u32::from(input.byte() % 4),
+        woken: input.number() as i64,
+        task: input.number(),
+        parent_task: input.number(),
     }
 }
 

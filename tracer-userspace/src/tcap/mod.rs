@@ -29,4 +29,4 @@ pub use writer::{Description, Failed, Writer};
 /// Files of another major version cannot be read.
 pub const MAJOR: u16 = 1;
 /// Raised when kinds of frames or fields are added, which older readers pass over.
-pub const MINOR: u16 = 0;
+pub const MINOR: u16 = 1;

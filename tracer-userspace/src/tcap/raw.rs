@@ -35,6 +35,7 @@ impl RawEncoder {
                 at: segment.stamp.at.0.wrapping_sub(self.raw.base) as i64,
                 tgid: segment.stamp.tgid,
                 tid: segment.stamp.tid,
+                ..Stamp::default()
             },
             received,
             position: if received { segment.rx.bytes } else { segment.tx.bytes },

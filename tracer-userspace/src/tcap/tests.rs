@@ -8,7 +8,7 @@ use tracer_common::abi::{ConnId, Progress};
 use super::frame::{self, HEAD, PREAMBLE};
 use super::*;
 use crate::analysis::{Analysis, Observation, Seen};
-use crate::event::{Direction, Endpoints, Open, ProcessChange, Role, Segment, Stamp};
+use crate::event::{Direction, Endpoints, Mover, Open, ProcessChange, Role, Scene, Segment, Stamp};
 use crate::exchange::{ExchangeId, Outcome, RequestHead, ResponseHead, Side, Step, TraceParent};
 use crate::export::json::ToJson;
 use crate::process::Window;
@@ -31,7 +31,10 @@ fn description() -> Description {
 }
 
 fn stamp(at: u64, tgid: u32) -> Stamp {
-    Stamp { at: Nanos(at), tgid, tid: tgid + 1, ..Stamp::default() }
+    // Some threads were woken, at the batch's base even, and some were not.
+    let (waker, woken) = if at % 2 == 0 { (tgid + 2, Nanos(BEGAN + at % 3)) } else { (0, Nanos(0)) };
+    let scene = Scene { turn: at as u32 % 5, waker, woken, task: at % 7, parent_task: at % 3 };
+    Stamp { at: Nanos(at), tgid, tid: tgid + 1, scene }
 }
 
 fn process(pid: u32, program: &str) -> Observation {
@@ -113,7 +116,7 @@ fn call(number: u64, out: &mut Vec<Observation>) {
             id,
             request_end: Nanos(at),
             end: Nanos(at + late),
-            by: Default::default(),
+            by: Mover { tid: tgid + 1, turn: number as u32 },
             request_bytes: 50,
             response_bytes: 120,
             outcome: Outcome::Complete,
@@ -150,7 +153,7 @@ fn observations(calls: u64) -> Vec<Observation> {
 
 /// Raw payload beside the observations, which must not matter to who reads those.
 fn raw(writer: &mut Writer<&mut Vec<u8>>, number: u64, now: Nanos) {
-    let progress = Progress { bytes: 5 + number, last: 0, tail: [0; 8] };
+    let progress = Progress { bytes: 5 + number, ..Progress::default() };
     let segment = Segment {
         conn: ConnId { sk: 99, born: 98 },
         stamp: stamp(now.0, 10),
@@ -361,8 +364,8 @@ fn what_is_no_capture_is_told_in_one_sentence() {
         (b"\x89tca", "no capture"),
         (b"[{\"traceId\": 1}]", "no capture"),
         (b"\x89tcap\r\n\x1a", "no capture"),
-        (&newer, "version 2.0"),
-        (&never_written, "version 0.0"),
+        (&newer, "version 2.1"),
+        (&never_written, "version 0.1"),
         (&both_damaged, "description"),
         (&all[..PREAMBLE + 3], "description"),
         (&all[..PREAMBLE], "description"),

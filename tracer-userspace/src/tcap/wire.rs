@@ -127,6 +127,21 @@ pub struct Stamp {
     /// Thread.
     #[prost(uint32, tag = "3")]
     pub tid: u32,
+    /// How often the thread had come back from waiting for descriptors.
+    #[prost(uint32, tag = "4")]
+    pub turn: u32,
+    /// Thread that handed it something last.
+    #[prost(uint32, tag = "5")]
+    pub waker: u32,
+    /// When that was; meaningless without it.
+    #[prost(sint64, tag = "6")]
+    pub woken: i64,
+    /// The runtime's own task.
+    #[prost(uint64, tag = "7")]
+    pub task: u64,
+    /// The task that created it.
+    #[prost(uint64, tag = "8")]
+    pub parent_task: u64,
 }
 
 /// Which end of a connection.
@@ -289,6 +304,12 @@ pub struct End {
     /// How.
     #[prost(enumeration = "Outcome", tag = "7")]
     pub outcome: i32,
+    /// Thread that moved the last byte of the response.
+    #[prost(uint32, tag = "8")]
+    pub by_tid: u32,
+    /// Its `Stamp.turn` then.
+    #[prost(uint32, tag = "9")]
+    pub by_turn: u32,
 }
 
 /// A connection ended.

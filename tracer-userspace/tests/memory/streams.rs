@@ -51,7 +51,7 @@ impl Peer {
     }
 
     fn progress(bytes: u64, at: u64) -> Progress {
-        Progress { bytes, last: at, tail: [0; 8] }
+        Progress { bytes, last: at, ..Progress::default() }
     }
 
     fn call(

@@ -102,7 +102,9 @@ fn thread_pointers(facts: [&Facts; 3], tasks: &[(Told, Rc<[u8]>)], evidence: &mu
     };
     match facts.iter().map(sample).collect::<Option<Vec<_>>>() {
         Some(samples) => evidence.add("thread_fsbase", &samples),
-        None => evidence.unneeded(&["thread_fsbase"], "only x86-64 keeps what Go says of its goroutines there"),
+        None => {
+            evidence.unneeded(&["thread_fsbase"], "only x86-64 keeps what Go says of its goroutines there")
+        }
     }
 }
 

@@ -114,7 +114,9 @@ impl Goroutines {
         }
         let place = |ebpf: &mut Ebpf, name: &'static str, place: Place| -> Result<(), LoadError> {
             let program = uprobe(ebpf, name)?;
-            program.attach(place.offset, path, UProbeScope::AllProcesses).map_err(|error| failed(name, &error))?;
+            program
+                .attach(place.offset, path, UProbeScope::AllProcesses)
+                .map_err(|error| failed(name, &error))?;
             if !place.emulated {
                 log::info!("{}: {name} at {:#x} is stepped over", path.display(), place.offset);
             }
@@ -180,7 +182,13 @@ fn process(program: &Program, pid: u32) -> Option<GoProcess> {
         _ => 0,
     };
     let layout = program.layout;
-    Some(GoProcess { writer, slot: program.slot, goid: layout.goid, parent: layout.parent, start: layout.start })
+    Some(GoProcess {
+        writer,
+        slot: program.slot,
+        goid: layout.goid,
+        parent: layout.parent,
+        start: layout.start,
+    })
 }
 
 /// Where a process's program began (AT_ENTRY of its auxiliary vector, include/uapi/linux/auxvec.h).

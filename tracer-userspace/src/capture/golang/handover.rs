@@ -61,7 +61,9 @@ impl fmt::Display for Missing {
 pub fn find(elf: &Elf<'_, impl FileExt>) -> io::Result<Result<Handover, Missing>> {
     let Some(table) = Table::find(elf)? else { return Ok(Err(Missing::Table)) };
     let functions = table.functions(elf, |name| {
-        name == ROUND_TRIP.as_bytes() || name == WRITE_LOOP.as_bytes() || name.starts_with(STARTERS.as_bytes())
+        name == ROUND_TRIP.as_bytes()
+            || name == WRITE_LOOP.as_bytes()
+            || name.starts_with(STARTERS.as_bytes())
     })?;
     let named = |name: &str| functions.iter().find(|function| function.name == name);
     let (Some(round_trip), Some(write_loop)) = (named(ROUND_TRIP), named(WRITE_LOOP)) else {
@@ -181,14 +183,22 @@ mod code_tests {
     #[test]
     fn the_place_for_a_probe_is_behind_the_check_of_the_stack() {
         // Go 1.27, roundTrip and writeLoop; Go 1.19, without a push.
-        let large = [0x4c, 0x8d, 0xa4, 0x24, 0, 0xfe, 0xff, 0xff, 0x4d, 0x3b, 0x66, 0x10, 0x0f, 0x86, 1, 2, 0, 0, 0x55];
+        let large = [
+            0x4c, 0x8d, 0xa4, 0x24, 0, 0xfe, 0xff, 0xff, 0x4d, 0x3b, 0x66, 0x10, 0x0f, 0x86, 1, 2, 0, 0, 0x55,
+        ];
         assert_eq!(prologue(&large), Some((18, true)));
         let middle = [0x4c, 0x8d, 0x64, 0x24, 0x88, 0x4d, 0x3b, 0x66, 0x10, 0x76, 9, 0x55, 0x48];
         assert_eq!(prologue(&middle), Some((11, true)));
         assert_eq!(prologue(&[0x49, 0x3b, 0x66, 0x10, 0x76, 9, 0x55]), Some((6, true)));
         let old = [0x49, 0x3b, 0x66, 0x10, 0x0f, 0x86, 1, 2, 0, 0, 0x48, 0x83, 0xec];
         assert_eq!(prologue(&old), Some((4, true)), "the jump");
-        for no in [&large[..13], &[0x55, 0x48, 0x89, 0xe5], &[], &[0x4c, 0x8d, 0x64, 0x24], &[0x49, 0x3b, 0x66, 0x10, 0x90]] {
+        for no in [
+            &large[..13],
+            &[0x55, 0x48, 0x89, 0xe5],
+            &[],
+            &[0x4c, 0x8d, 0x64, 0x24],
+            &[0x49, 0x3b, 0x66, 0x10, 0x90],
+        ] {
             assert_eq!(prologue(no), None, "{no:x?}");
         }
     }

@@ -102,7 +102,8 @@ fn slot(elf: &Elf<'_, impl FileExt>) -> io::Result<Option<i32>> {
     }
     let below = storage.size.checked_next_multiple_of(storage.align.max(1));
     let at = elf.symbol(b"runtime.tlsg")?;
-    let slot = below.zip(at).and_then(|(below, at)| Some(i64::try_from(at).ok()? - i64::try_from(below).ok()?));
+    let slot =
+        below.zip(at).and_then(|(below, at)| Some(i64::try_from(at).ok()? - i64::try_from(below).ok()?));
     Ok(slot.and_then(|slot| i32::try_from(slot).ok()).filter(|slot| *slot <= -8))
 }
 

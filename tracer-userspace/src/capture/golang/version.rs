@@ -72,8 +72,15 @@ mod tests {
             assert_eq!(Version::parse(text).map(|version| version.minor), minor, "{text}");
         }
         for text in [
-            "devel go1.27-abc", "go1.27rc1", "go1.26.1 X:runtimesecret", "go2.1", "go1.24.3-vendor", "go1.1.1.1",
-            "go1.", "go1.+4", "",
+            "devel go1.27-abc",
+            "go1.27rc1",
+            "go1.26.1 X:runtimesecret",
+            "go2.1",
+            "go1.24.3-vendor",
+            "go1.1.1.1",
+            "go1.",
+            "go1.+4",
+            "",
         ] {
             assert_eq!(Version::parse(text), None, "{text}");
         }

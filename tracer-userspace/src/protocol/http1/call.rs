@@ -300,7 +300,7 @@ impl Http1 {
                 self.lane(dir).state = State::Skip(why);
                 self.skip(cx, why, len);
             }
-            None => self.hidden(cx, dir, len as u64, stamp.at, Skip::Desync),
+            None => self.hidden(cx, dir, len as u64, stamp.into(), Skip::Desync),
         }
     }
 
@@ -322,7 +322,7 @@ impl Http1 {
                     cx.tally.malformed = cx.tally.malformed.saturating_add(1);
                 }
                 self.may_be_answered(cx, dir);
-                self.hidden(cx, dir, len as u64, stamp.at, Skip::Malformed);
+                self.hidden(cx, dir, len as u64, stamp.into(), Skip::Malformed);
             }
         }
     }
@@ -346,7 +346,7 @@ impl Http1 {
             Taken::Ended(used) => used.min(rest.len() as u64),
             Taken::All | Taken::Passed(_) => rest.len() as u64,
         };
-        self.body_moved(cx, dir, used, piece.stamp.at);
+        self.body_moved(cx, dir, used, piece.stamp.into());
         self.lane(dir).state = State::Body(body);
         if body.is_blind() {
             self.blinded(cx, dir, piece.stamp.at);

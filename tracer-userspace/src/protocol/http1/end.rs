@@ -164,7 +164,7 @@ impl Http1 {
             if bytes == 0 {
                 continue;
             }
-            let latest = self.lane(dir).latest.at;
+            let latest = self.lane(dir).latest.into();
             self.lane(dir).buffer = Vec::new();
             let waiting =
                 self.queue.find(|exchange| exchange.is_awaiting()).filter(|_| responses == Some(dir));

@@ -2,7 +2,7 @@
 
 use super::body::{self, Body, Taken};
 use super::lane::State;
-use super::queue::{Answering, Asking};
+use super::queue::{Answering, Asking, Move};
 use super::{Http1, Kind, opposite};
 use crate::event::Direction;
 use crate::exchange::Outcome;
@@ -23,7 +23,7 @@ impl Http1 {
             State::Tunnel => cx.tally.skip(Skip::Upgraded, gap.len),
             State::Skip(why) => cx.skip(self.understood, why, gap.len),
             State::Start if is_blank(&gap) => self.count_blank(cx, gap.len),
-            State::Start if gap.len > 0 => self.hidden(cx, dir, gap.len, gap.last, Skip::Desync),
+            State::Start if gap.len > 0 => self.hidden(cx, dir, gap.len, Move::from(&gap), Skip::Desync),
             State::Start | State::Head => {}
             State::Body(body) => self.body_gap(cx, dir, gap, body),
         }
@@ -41,8 +41,8 @@ impl Http1 {
         }
         let (used, at) = match taken {
             // When the last of them moved is not known: earlier than the gap's end.
-            Taken::Passed(left) => (left, Nanos(0)),
-            Taken::All | Taken::Ended(_) => (gap.len, gap.last),
+            Taken::Passed(left) => (left, Move::default()),
+            Taken::All | Taken::Ended(_) => (gap.len, Move::from(&gap)),
         };
         self.body_moved(cx, dir, used, at);
         self.lane(dir).state = State::Body(body);
@@ -56,7 +56,7 @@ impl Http1 {
                 self.exact = false;
                 self.body_ended(cx, dir, Outcome::EndUnframed);
                 if self.lane(dir).state == State::Start {
-                    self.hidden(cx, dir, gap.len.saturating_sub(left), gap.last, Skip::Desync);
+                    self.hidden(cx, dir, gap.len.saturating_sub(left), Move::from(&gap), Skip::Desync);
                 } else {
                     self.skip(
                         cx,
@@ -69,13 +69,13 @@ impl Http1 {
     }
 
     /// Bytes of a body moved: they belong to the direction's current exchange, if that is not over yet.
-    pub(super) fn body_moved(&mut self, cx: &mut Context<'_>, dir: Direction, bytes: u64, at: Nanos) {
+    pub(super) fn body_moved(&mut self, cx: &mut Context<'_>, dir: Direction, bytes: u64, moved: Move) {
         cx.tally.body(bytes);
         let is_request = self.requests == Some(dir);
         let owner = self.lane(dir).owner;
         if let Some(exchange) = self.queue.get(owner) {
             let half = if is_request { &mut exchange.request } else { &mut exchange.response };
-            half.add(bytes, at);
+            half.add(bytes, moved);
         }
     }
 
@@ -148,7 +148,14 @@ impl Http1 {
     }
 
     /// Bytes stand where a message should begin, and its beginning is not known.
-    pub(super) fn hidden(&mut self, cx: &mut Context<'_>, dir: Direction, bytes: u64, at: Nanos, why: Skip) {
+    pub(super) fn hidden(
+        &mut self,
+        cx: &mut Context<'_>,
+        dir: Direction,
+        bytes: u64,
+        moved: Move,
+        why: Skip,
+    ) {
         self.exact = false;
         self.lane(dir).tentative = None;
         if self.understood {
@@ -166,10 +173,10 @@ impl Http1 {
                 let lane = self.lane(dir);
                 lane.owner = number;
                 lane.state = State::Body(Body::Unseen);
-                self.body_moved(cx, dir, bytes, at);
+                self.body_moved(cx, dir, bytes, moved);
                 return;
             }
-            self.lose(cx, at);
+            self.lose(cx, moved.at);
         } else if self.requests == Some(dir) {
             // A request begins, whatever it is: a response that was followed blindly is over.
             self.settle(cx);

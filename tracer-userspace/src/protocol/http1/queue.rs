@@ -2,22 +2,45 @@
 
 use std::collections::VecDeque;
 
-use crate::event::Stamp;
+use crate::event::{Mover, Stamp};
 use crate::exchange::{ExchangeId, Outcome, ResponseHead, Step};
-use crate::protocol::Context;
+use crate::protocol::{Context, Gap};
 use crate::time::Nanos;
+
+/// When bytes moved, and who moved the last of them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Move {
+    pub at: Nanos,
+    pub by: Mover,
+}
+
+impl From<Stamp> for Move {
+    fn from(stamp: Stamp) -> Self {
+        Self { at: stamp.at, by: Mover::from(&stamp) }
+    }
+}
+
+impl From<&Gap> for Move {
+    fn from(gap: &Gap) -> Self {
+        Self { at: gap.last, by: gap.by }
+    }
+}
 
 /// Bytes of one message so far, and when the last of them moved.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Half {
     pub bytes: u64,
     pub last: Nanos,
+    pub by: Mover,
 }
 
 impl Half {
-    pub(super) fn add(&mut self, bytes: u64, at: Nanos) {
+    pub(super) fn add(&mut self, bytes: u64, moved: Move) {
         self.bytes = self.bytes.saturating_add(bytes);
-        self.last = self.last.max(at);
+        if moved.at >= self.last {
+            self.last = moved.at;
+            self.by = moved.by;
+        }
     }
 }
 
@@ -93,7 +116,7 @@ impl Exchange {
             id: ExchangeId { conn: cx.conn, number: self.number },
             request_end: self.request.last,
             end: at,
-            by: Default::default(),
+            by: self.response.by,
             request_bytes: self.request.bytes,
             response_bytes: self.response.bytes,
             outcome,

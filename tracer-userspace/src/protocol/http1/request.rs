@@ -40,7 +40,7 @@ impl Http1 {
         }
         exchange.is_head = request.method == b"HEAD";
         exchange.is_connect = request.method == b"CONNECT";
-        exchange.request.add(len as u64, stamp.at);
+        exchange.request.add(len as u64, stamp.into());
         // After CONNECT nothing is a body (RFC 9112 section 6.3, item 2, and RFC 9110 section 9.3.6).
         let body = if exchange.is_connect && !truncated {
             None

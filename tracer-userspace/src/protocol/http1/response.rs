@@ -27,7 +27,7 @@ impl Http1 {
         let interim = (100..200).contains(&response.status) && response.status != 101;
         if interim && truncated {
             // Where it ends, and the final response begins, is not known.
-            self.hidden(cx, dir, len as u64, stamp.at, Skip::Desync);
+            self.hidden(cx, dir, len as u64, stamp.into(), Skip::Desync);
             return;
         }
         if interim {
@@ -48,7 +48,7 @@ impl Http1 {
         let mark = self.lane(dir).mark;
         let Some(exchange) = self.queue.get(number) else { return };
         exchange.answering = Answering::Begun;
-        exchange.response.add(len as u64, stamp.at);
+        exchange.response.add(len as u64, stamp.into());
         let is_tunnel =
             response.status == 101 || (exchange.is_connect && (200..300).contains(&response.status));
         // RFC 9110 sections 6.4.1, 15.3.5 and 15.4.5.
