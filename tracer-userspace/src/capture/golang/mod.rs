@@ -24,7 +24,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 use self::elf::{Elf, Machine};
-use self::handover::{Handover, Missing};
+pub(super) use self::handover::Missing;
+use self::handover::Handover;
 use self::layout::Layout;
 pub(super) use self::version::Version;
 
