@@ -1,5 +1,5 @@
 // A Go service on net/http: /item/ at once, /slow/ after 20 ms, /missing/ not at all, /upload/ counts a body, /front
-// calls the backend twice over the default transport's pool. Writes its own access log.
+// calls the backend twice over the default transport's pool, /fan three times at once. Writes its own access log.
 package main
 
 import (
@@ -11,6 +11,8 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -44,6 +46,26 @@ func callBackend(incoming string) int {
 	return response.StatusCode
 }
 
+// Each call in a goroutine of its own.
+func fanOut(incoming string) (int, string) {
+	var all sync.WaitGroup
+	var failed atomic.Int32
+	for i := 0; i < 3; i++ {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			if callBackend(incoming) != 200 {
+				failed.Add(1)
+			}
+		}()
+	}
+	all.Wait()
+	if failed.Load() > 0 {
+		return 502, "backend\n"
+	}
+	return 200, "ok\n"
+}
+
 func answer(r *http.Request) (int, string) {
 	switch path := r.URL.Path; {
 	case path == "/front":
@@ -51,6 +73,8 @@ func answer(r *http.Request) (int, string) {
 		if callBackend(incoming) != 200 || callBackend(incoming) != 200 {
 			return 502, "backend\n"
 		}
+	case path == "/fan":
+		return fanOut(r.URL.Query().Get("truth"))
 	case strings.HasPrefix(path, "/slow/"):
 		time.Sleep(20 * time.Millisecond)
 	case strings.HasPrefix(path, "/missing/"):

@@ -4,5 +4,6 @@
 
 pub mod abi;
 pub mod classify;
+pub mod golang;
 pub mod offsets;
 pub mod peek;

@@ -93,6 +93,8 @@ offsets! {
     task_pid: "task_struct.pid",
     /// A task's process id.
     task_tgid: "task_struct.tgid",
+    /// The user's thread pointer (x86-64 only).
+    thread_fsbase: "task_struct.thread.fsbase",
     /// The descriptor table.
     files_fdt: "files_struct.fdt",
     /// The table's array of files.

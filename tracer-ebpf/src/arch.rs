@@ -190,6 +190,22 @@ fn read_call(regs: u64) -> Option<Call> {
     }
 }
 
+/// A register of the user's, of the system call that the current task is in.
+#[cfg(bpf_target_arch = "aarch64")]
+#[inline(always)]
+pub fn saved_register(index: usize) -> Option<u64> {
+    if config!(has_task_pt_regs) != 0 {
+        // SAFETY: as for `current_call`.
+        return Some(unsafe {
+            (bpf_task_pt_regs(bpf_get_current_task_btf()) as *const u64).add(index).read_volatile()
+        });
+    }
+    // SAFETY: no arguments, no conditions.
+    let task = unsafe { bpf_get_current_task() };
+    let stack = read_kernel::<u64>(task + offset!(task_stack))?;
+    read_kernel::<u64>(stack + config!(pt_regs_offset) as u64 + 8 * index as u64)
+}
+
 /// Whether the current task may have used io_uring: then a completion may run inside an unrelated system call, whose
 /// registers say nothing about this socket. Where that cannot be told, it may have.
 #[inline(always)]

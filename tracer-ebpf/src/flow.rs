@@ -193,7 +193,7 @@ fn capture(c: &mut Conn, m: &Moved, buffer: &Buffer, head: &Head) {
     let seq = conn::sequence(c, m.sk, m.dir, m.len, exact || config!(may_miss) != 0);
     let lost = c.flags & flag::LOST_BEFORE;
     let header = record::segment_header(m.dir, m.who, now, flags | fault | lost, cap);
-    record::segment(scratch, c, m.sk, header, (seq, m.len), scene);
+    record::segment(scratch, c, m.sk, header, (seq, m.len), scene, m.call.fd);
     let left = if cap < want && !ends_head(scratch, cap, m.len) { want - cap } else { 0 };
     release_scratch(scratch);
     if m.dir == dir::RX {

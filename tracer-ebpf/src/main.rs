@@ -11,6 +11,7 @@
 //! | `kprobe` | the same functions through kprobes, where they cannot be hooked that way |
 //! | `syscall` | `sys_exit` (raw tracepoint): the same events on any kernel |
 //! | `tcp` | `inet_sock_set_state` (raw tracepoint, Linux 4.16): connect and close |
+//! | `golang` | two functions of Go's `net/http` (uprobes): for whom a goroutine writes |
 //! | `process` | `sched_process_fork`, `_exec`, `_exit` (raw tracepoints) |
 //! | `turn` | system calls that wait for descriptors: entries (fentry, kprobe) or exits (trace events, `sys_exit`) |
 //! | `wake` | `sched_waking` (raw tracepoint): which thread woke which |
@@ -24,6 +25,7 @@ mod buffer;
 mod conn;
 mod fexit;
 mod flow;
+mod golang;
 mod kernel;
 mod kprobe;
 mod maps;

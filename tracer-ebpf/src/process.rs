@@ -5,6 +5,7 @@ use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
 use tracer_common::abi::{kind, mode, select};
 
+use crate::golang;
 use crate::kernel::read_kernel;
 use crate::record;
 use crate::select::{Who, current, is_marked, mark, mode_now, selected};
@@ -42,6 +43,7 @@ pub fn process_exec(_ctx: RawTracePointContext) -> i32 {
     if who.tgid == config!(self_tgid) {
         return 0;
     }
+    golang::forget(who.tgid);
     if config!(adopt_exec) != 0 {
         mark(who.tgid);
     }
@@ -57,6 +59,7 @@ pub fn process_exit(_ctx: RawTracePointContext) -> i32 {
     let Some(who) = selected() else { return 0 };
     thread::ends(who);
     if who.tid == who.tgid {
+        golang::forget(who.tgid);
         record::process(kind::EXIT, who, 0);
     }
     0

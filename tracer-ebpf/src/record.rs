@@ -117,7 +117,7 @@ pub fn ports(sk: u64) -> (u16, u16) {
     (local, u16::from_be(remote))
 }
 
-/// Part of a message: `cap` bytes are in the scratch area. False if the ring had no room.
+/// Part of a message, moved by a call on descriptor `fd`: `cap` bytes are in the scratch area. False if the ring had no room.
 #[inline(always)]
 pub fn segment(
     scratch: *mut Scratch,
@@ -126,9 +126,11 @@ pub fn segment(
     header: Header,
     (seq, len): (u32, u32),
     scene: Scene,
+    fd: u64,
 ) -> bool {
     let cap = header.cap;
-    let (task, parent_task) = task::current(Who { tgid: header.tgid, tid: header.tid });
+    let starts = header.flags & flag::STARTS != 0;
+    let (task, parent_task) = task::current(header.tgid, header.dir, fd, starts);
     // SAFETY: the scratch area is a map value, `conn` an element of the table; every field is written.
     let record = unsafe {
         let record = &raw mut (*scratch).record;

@@ -7,11 +7,38 @@ use crate::paths;
 use crate::process::{self, Spec};
 use crate::scratch::Scratch;
 
+/// How the program is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Build {
+    /// As `go build` makes it.
+    Plain,
+    /// Without symbols and debug information.
+    Stripped,
+    /// Position-independent, and without them.
+    Pie,
+}
+
+impl Build {
+    fn arguments(self) -> &'static [&'static str] {
+        match self {
+            Self::Plain => &[],
+            Self::Stripped => &["-ldflags", "-s -w"],
+            Self::Pie => &["-buildmode", "pie", "-ldflags", "-s -w"],
+        }
+    }
+}
+
 /// Compiles and starts it.
 pub fn start(options: &Options) -> Result<Service> {
+    start_built(Build::Plain, options)
+}
+
+/// Compiles it in that way and starts it.
+pub fn start_built(build: Build, options: &Options) -> Result<Service> {
     let scratch = Scratch::new()?;
     scratch.stage("main.go")?;
-    process::run(&toolchain()?.args(["build", "-o", "cart", "main.go"]).in_directory(scratch.path()))?;
+    let command = toolchain()?.arg("build").args(build.arguments().iter().copied());
+    process::run(&command.args(["-o", "cart", "main.go"]).in_directory(scratch.path()))?;
     Service::start_program(Spec::new(scratch.join("cart"))?, scratch, options)
 }
 

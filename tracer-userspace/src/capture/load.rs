@@ -8,11 +8,13 @@ use aya::programs::ProgramType;
 use aya::sys::{BpfHelper, is_helper_supported};
 use aya::{Btf, Ebpf, EbpfLoader};
 use tracer_common::abi::{Config, Conn, DEFAULT_HEAD_BYTES, MAX_HEAD_BYTES, counter, mode, select};
+use tracer_common::offsets::ABSENT;
 
 use super::attach::{Attached, attach, detach, gather};
 use super::drain::kernel_now;
 use super::error::{LoadError, failed};
 use super::events::Events;
+use super::golang::attached::Goroutines;
 use super::misses::{Missed, Misses};
 use super::offsets::{FieldSource, Located};
 use super::probes::{Hook, Probe, Provider, for_provider};
@@ -102,6 +104,8 @@ pub struct Probes {
     programs: Vec<(&'static Probe, Vec<&'static str>)>,
     /// What holds programs on trace events.
     events: Events,
+    /// Processes of Go programs.
+    goroutines: Goroutines,
     /// What had been counted when recording began: the self-check's doings are nobody's.
     baseline: Counted,
     /// What the kernel did not show.
@@ -182,6 +186,10 @@ impl Probes {
             mode: Array::try_from(take(&mut ebpf, "MODE")?).map_err(map_failed("MODE"))?,
             processes: Array::try_from(take(&mut ebpf, "PROCESSES")?).map_err(map_failed("PROCESSES"))?,
             counters: PerCpuArray::try_from(take(&mut ebpf, "COUNTERS")?).map_err(map_failed("COUNTERS"))?,
+            goroutines: Goroutines::new(
+                HashMap::try_from(take(&mut ebpf, "GO")?).map_err(map_failed("GO"))?,
+                cfg!(target_arch = "aarch64") || located.offsets.thread_fsbase != ABSENT,
+            ),
             ebpf,
             provider,
             fields: located.fields.clone(),
@@ -207,6 +215,11 @@ impl Probes {
         }
         let _undisturbed = self.undisturbed();
         self.processes.set(index, bytes, 0).map_err(map_failed("PROCESSES"))
+    }
+
+    /// A process of a Go program: its goroutines are told from now on. Returns what cannot be told of it, once a program.
+    pub fn add_go(&mut self, pid: u32) -> Vec<String> {
+        self.goroutines.add(&mut self.ebpf, pid)
     }
 
     /// For the moment of a map's use, where that would make others' calls be missed.
@@ -282,6 +295,7 @@ impl Probes {
         for (probe, _) in &self.programs {
             detach(&mut self.ebpf, probe);
         }
+        self.goroutines.detach(&mut self.ebpf);
         self.events.detach();
         begun.elapsed()
     }

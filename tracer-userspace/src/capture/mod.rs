@@ -1,6 +1,6 @@
 //! From the kernel to [`crate::event::Event`]: features and offsets, load, self-check, attach, drain, detach; and what
 //! else must be asked of the system (processes, sockets, the host). Nothing outside this module talks to the kernel,
-//! and only `start`, `load`, `attach`, `error`, `peek`, `drain`, `misses` and `run_time` know aya.
+//! and only `start`, `load`, `attach`, `error`, `peek`, `drain`, `misses`, `run_time` and `golang::attached` know aya.
 
 mod attach;
 pub mod btf;
@@ -14,6 +14,7 @@ pub mod evidence;
 pub mod facts;
 #[cfg(any(test, feature = "test-support"))]
 pub(crate) mod fuzzed;
+mod golang;
 pub mod load;
 mod misses;
 pub mod offsets;

@@ -22,7 +22,7 @@ pub const CALIBRATE: &str = "calibrate";
 const MAX_BTF: u64 = 64 << 20;
 
 /// Fields that the probes can do without.
-const OPTIONAL: &[&str] = &["task_io_uring"];
+const OPTIONAL: &[&str] = &["task_io_uring", "thread_fsbase"];
 
 /// Where a field's offset came from.
 #[derive(Clone, Debug, PartialEq, Eq)]

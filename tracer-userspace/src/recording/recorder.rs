@@ -80,6 +80,8 @@ pub struct Recorder {
     sinks: Sinks,
     /// Processes heard of since the last look.
     heard_of: Vec<u32>,
+    /// Processes of Go programs that the probes were not told of yet.
+    go: Vec<u32>,
     drained: Drained,
     /// More was waiting than one drain takes.
     is_behind: bool,
@@ -105,11 +107,13 @@ impl Recorder {
             before,
             sinks,
             heard_of: Vec::new(),
+            go: Vec::new(),
             drained: Drained::default(),
             is_behind: false,
             bounds,
         };
         for seen in processes {
+            recorder.selection.note_go(&seen.facts, &mut recorder.go);
             recorder.sinks.observe(Observation::Process(Box::new(seen)));
         }
         recorder
@@ -118,6 +122,8 @@ impl Recorder {
     /// Switches the probes on. From now on they see every fork; a child born between the first look at the processes
     /// and now is found by a second look.
     pub fn begin(&mut self) -> anyhow::Result<()> {
+        // Before anything is recorded of them.
+        self.tell_of_go();
         self.probes.set_mode(mode::ON)?;
         if self.selection.count().is_some() {
             let (new, parents) = self.people.read_new();
@@ -125,10 +131,21 @@ impl Recorder {
                 self.probes.mark(pid, true)?;
             }
             for seen in new {
+                self.selection.note_go(&seen.facts, &mut self.go);
                 self.sinks.observe(Observation::Process(Box::new(seen)));
             }
+            self.tell_of_go();
         }
         Ok(())
+    }
+
+    /// Tells the probes of new processes of Go programs.
+    fn tell_of_go(&mut self) {
+        for pid in self.go.drain(..) {
+            for note in self.probes.add_go(pid) {
+                log::warn!("{note}");
+            }
+        }
     }
 
     /// Chooses a process that is about to begin.
@@ -199,6 +216,7 @@ impl Recorder {
             before,
             sinks,
             heard_of,
+            go,
             drained,
             is_behind,
             bounds: _,
@@ -208,7 +226,7 @@ impl Recorder {
             match &mut event {
                 Event::Open(open) => {
                     // At once: a process that lives for milliseconds is gone at the end of the drain.
-                    meet(people, selection, open.stamp.tgid, &mut verdicts, sinks);
+                    meet(people, selection, open.stamp.tgid, &mut verdicts, go, sinks);
                     if !selection.wants(open) {
                         return;
                     }
@@ -237,13 +255,14 @@ impl Recorder {
         drained.records += new.records;
         drained.unknown += new.unknown;
         for pid in heard_of.drain(..) {
-            meet(people, selection, pid, &mut verdicts, sinks);
+            meet(people, selection, pid, &mut verdicts, go, sinks);
         }
         for (pid, wanted) in verdicts {
             if let Err(error) = probes.mark(pid, wanted) {
                 log::warn!("{error}");
             }
         }
+        self.tell_of_go();
     }
 
     /// Looks at the counts of the quiet connections on which something is open.
@@ -327,6 +346,7 @@ fn meet(
     selection: &mut Selection,
     pid: u32,
     verdicts: &mut Vec<(u32, bool)>,
+    go: &mut Vec<u32>,
     sinks: &mut Sinks,
 ) {
     let Some(seen) = people.meet(pid) else { return };
@@ -335,5 +355,6 @@ fn meet(
         Verdict::Unwanted => verdicts.push((pid, false)),
         Verdict::Unchanged => {}
     }
+    selection.note_go(&seen.facts, go);
     sinks.observe(Observation::Process(Box::new(seen)));
 }

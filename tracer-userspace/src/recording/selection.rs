@@ -4,7 +4,7 @@ use rustc_hash::FxHashSet;
 use tracer_common::abi::{ConnId, select};
 
 use crate::event::{Open, ProcessChange};
-use crate::service::ProcessFacts;
+use crate::service::{ProcessFacts, Runtime};
 use crate::target::{TargetSpec, with_children};
 
 /// Connections of processes that turned out not to be wanted, remembered while they live.
@@ -122,6 +122,14 @@ impl Selection {
             Verdict::Wanted
         } else {
             Verdict::Unwanted
+        }
+    }
+
+    /// Remembers a process of a Go program, if what it does is recorded.
+    pub fn note_go(&self, facts: &ProcessFacts, go: &mut Vec<u32>) {
+        let is_recorded = self.mode() != select::PROCESSES || self.chosen.contains(&facts.pid);
+        if facts.runtime == Some(Runtime::Go) && is_recorded {
+            go.push(facts.pid);
         }
     }
 

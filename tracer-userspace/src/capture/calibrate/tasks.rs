@@ -31,6 +31,8 @@ struct Facts {
     told: Told,
     /// Its kernel stack from the program's frame upwards.
     stack: Vec<u8>,
+    /// Its thread pointer.
+    pointer: Option<u64>,
     /// Its descriptor table, without the task's structure.
     table: Table,
 }
@@ -81,6 +83,7 @@ pub fn round<'s>(
     evidence.add("task_pid", &samples(&|told| Want::Bytes(pair(told))));
     evidence.add("task_tgid", &samples(&|told| Want::U32(told.tgid)));
     evidence.add("task_stack", &samples(&|told| Want::StackOf(told.frame)));
+    thread_pointers([&mine, &own_table.facts, &plain.facts], &tasks, evidence);
     saved_registers([&mine, &own_table.facts, &plain.facts], &tasks, evidence);
     io_uring(&own_table, &plain, &task, evidence)?;
 
@@ -89,6 +92,20 @@ pub fn round<'s>(
         tables.push(Table { task: task(&facts.told)?.to_vec(), ..facts.table.clone() });
     }
     Ok(Tasks { current: mine.told, tables, _parked: vec![own_table, plain] })
+}
+
+/// Each thread has another thread pointer, which its structure holds since it was set by a system call.
+fn thread_pointers(facts: [&Facts; 3], tasks: &[(Told, Rc<[u8]>)], evidence: &mut Evidence) {
+    let sample = |facts: &&Facts| {
+        let (_, bytes) = tasks.iter().find(|(told, _)| told.task == facts.told.task)?;
+        Some(Sample { bytes: Rc::clone(bytes), want: Want::U64(facts.pointer?) })
+    };
+    match facts.iter().map(sample).collect::<Option<Vec<_>>>() {
+        Some(samples) => evidence.add("thread_fsbase", &samples),
+        None => {
+            evidence.unneeded(&["thread_fsbase"], "only x86-64 keeps what Go says of its goroutines there")
+        }
+    }
 }
 
 /// Where the registers lie, measured from the stack's base, once that is known.
@@ -156,6 +173,7 @@ fn park<'s>(
 fn facts(peek: &Peek, known: Known) -> io::Result<Facts> {
     let told = peek.current()?;
     let stack = peek.read(told.frame, STACK).unwrap_or_default();
+    let pointer = thread_pointer()?;
     let len = table_len()?;
     let number = |fd: RawFd| u32::try_from(fd).map_err(io::Error::other);
     let closed = (0..len).rev().find(|fd| !is_open(*fd));
@@ -166,7 +184,25 @@ fn facts(peek: &Peek, known: Known) -> io::Result<Facts> {
         other: number(known.other)?,
         closed: closed.ok_or_else(|| io::Error::other("all descriptors are in use"))?,
     };
-    Ok(Facts { told, stack, table })
+    Ok(Facts { told, stack, pointer, table })
+}
+
+/// The current thread's thread pointer (arch_prctl(2), arch/x86/include/uapi/asm/prctl.h).
+#[cfg(target_arch = "x86_64")]
+fn thread_pointer() -> io::Result<Option<u64>> {
+    const ARCH_GET_FS: libc::c_int = 0x1003;
+    let mut pointer = 0u64;
+    // SAFETY: the kernel writes eight bytes to a local.
+    if unsafe { libc::syscall(libc::SYS_arch_prctl, ARCH_GET_FS, &raw mut pointer) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(Some(pointer))
+}
+
+/// Not needed: a register leads to the goroutine.
+#[cfg(not(target_arch = "x86_64"))]
+fn thread_pointer() -> io::Result<Option<u64>> {
+    Ok(None)
 }
 
 /// Length of the current thread's descriptor table.
