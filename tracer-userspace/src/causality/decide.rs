@@ -6,6 +6,7 @@
 use tracer_common::abi::ConnId;
 
 use super::background::CallKind;
+use super::context::Carried;
 use super::evidence::{Evidence, EvidenceSet, Reason};
 use super::process::{Affinity, Process};
 use super::request::{OpenRequest, Owner};
@@ -113,6 +114,29 @@ pub(super) struct Bench<'a> {
     pub thread: &'a Thread,
     /// When the capture began.
     pub start: Nanos,
+}
+
+/// What needs no weighing: the runtime's task, or what the call itself carries, names the request.
+pub(super) fn said(
+    requests: &Arena<OpenRequest>,
+    call: &Call,
+    carried: Option<Carried>,
+    task: Option<Owner>,
+) -> Option<Verdict> {
+    let link = |owner: Owner, evidence: EvidenceSet| {
+        let request = requests.get(owner.0)?;
+        Some(Verdict::Link(Link { parent: request.span, owner, evidence, hold: Hold::No }))
+    };
+    match (carried, task) {
+        // The words of a call may have been copied from elsewhere; who asked for it is a fact.
+        (Some(carried), Some(task)) if carried.owner != task => link(task, Evidence::Task.into()),
+        (Some(carried), Some(task)) => link(task, carried.evidence.with(Evidence::Task)),
+        (None, Some(task)) => link(task, Evidence::Task.into()),
+        (Some(carried), None) if carried.is_over => Some(Verdict::Unknown(Reason::Ended)),
+        // A process that calls itself carries the request's own words.
+        (Some(carried), None) if call.partner != Some(carried.owner) => link(carried.owner, carried.evidence),
+        _ => None,
+    }
 }
 
 impl Bench<'_> {

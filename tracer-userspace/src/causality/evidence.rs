@@ -35,10 +35,12 @@ pub enum Evidence {
     Context = 12,
     /// A value that looks drawn at random came with this request only, and goes out with the call.
     Token = 13,
+    /// The runtime's task (goroutine) that asked for the call is the one that read the request, or was started by it.
+    Task = 14,
 }
 
 impl Evidence {
-    const ALL: [Evidence; 14] = [
+    const ALL: [Evidence; 15] = [
         Evidence::Connection,
         Evidence::Translated,
         Evidence::Order,
@@ -53,6 +55,7 @@ impl Evidence {
         Evidence::Timing,
         Evidence::Context,
         Evidence::Token,
+        Evidence::Task,
     ];
 
     /// The word in the output.
@@ -72,6 +75,7 @@ impl Evidence {
             Evidence::Timing => "timing",
             Evidence::Context => "context",
             Evidence::Token => "token",
+            Evidence::Task => "task",
         }
     }
 }
@@ -151,10 +155,7 @@ pub enum Reason {
 impl Reason {
     /// Whether weighing the call with others cannot help.
     pub fn is_final(self) -> bool {
-        matches!(
-            self,
-            Reason::Background | Reason::Ended | Reason::Limit | Reason::Circular | Reason::Unsure
-        )
+        matches!(self, Reason::Background | Reason::Ended | Reason::Limit | Reason::Circular | Reason::Unsure)
     }
 }
 

@@ -20,6 +20,7 @@ mod process;
 mod prompt;
 mod request;
 mod settle;
+mod tasks;
 mod thread;
 
 use rustc_hash::FxHashMap;
@@ -33,10 +34,13 @@ pub use request::Owner;
 
 use crate::arena::{Arena, Key};
 use crate::event::Stamp;
+use crate::exchange::RequestHead;
 use crate::time::Nanos;
+use context::Contexts;
 use decide::Bench;
 use process::{Affinity, Process};
 use request::{OpenRequest, Phase};
+use tasks::Tasks;
 use thread::{Context, Thread};
 
 /// Whose a call was found to be.
@@ -77,6 +81,8 @@ impl CallState {
 #[derive(Debug, Default)]
 pub struct Causality {
     requests: Arena<OpenRequest>,
+    tasks: Tasks,
+    contexts: Contexts,
     processes: FxHashMap<u32, Process>,
     threads: FxHashMap<(u32, u32), Thread>,
     start: Option<Nanos>,
@@ -95,7 +101,7 @@ impl Causality {
     }
 
     /// A thread has read a request.
-    pub fn request_read(&mut self, span: Key, first: Nanos, stamp: Stamp) -> Owner {
+    pub fn request_read(&mut self, span: Key, first: Nanos, stamp: Stamp, head: &RequestHead) -> Owner {
         self.meet_thread(stamp);
         self.busy(stamp, None);
         let owner = Owner(self.requests.insert(OpenRequest {
@@ -107,7 +113,10 @@ impl Causality {
             calls: 0,
             answering: false,
             born_in: None,
+            task: stamp.scene.task,
         }));
+        self.tasks.read(stamp.tgid, stamp.scene, owner);
+        self.contexts.request(stamp.tgid, owner, stamp.at, head);
         self.moved(owner, stamp.tgid, stamp.tid, None, Some(Phase::Runnable));
         if let Some(process) = self.processes.get_mut(&stamp.tgid) {
             process.served = true;
@@ -117,7 +126,7 @@ impl Causality {
     }
 
     /// A thread has written a call: whose is it?
-    pub fn call_written(&mut self, call: &Call) -> (Verdict, CallState) {
+    pub fn call_written(&mut self, call: &Call, head: &RequestHead) -> (Verdict, CallState) {
         let stamp = call.stamp;
         self.meet_thread(stamp);
         self.busy(stamp, None);
@@ -136,7 +145,10 @@ impl Causality {
         else {
             return (Verdict::Nobody, state);
         };
-        let verdict = Bench { requests: &self.requests, process, thread, start }.decide(call);
+        let carried = self.contexts.call(stamp.tgid, stamp.at, head);
+        let said = decide::said(&self.requests, call, carried, self.tasks.of(stamp.tgid, stamp.scene));
+        let verdict =
+            said.unwrap_or_else(|| Bench { requests: &self.requests, process, thread, start }.decide(call));
         match &verdict {
             // Until it is known it is nobody's: what follows from it must not be told before it is.
             Verdict::Link(Link { hold: Hold::Prompt, owner, .. }) => {
@@ -336,8 +348,10 @@ impl Causality {
     /// A request is over and owns nothing from now on.
     pub fn request_ended(&mut self, owner: Owner, at: Nanos) {
         let Some(request) = self.requests.get(owner.0) else { return };
-        let (tgid, tid, phase) = (request.tgid, request.tid, request.phase());
+        let (tgid, tid, phase, request_task) = (request.tgid, request.tid, request.phase(), request.task);
         self.moved(owner, tgid, tid, Some(phase), None);
+        self.tasks.ended(tgid, request_task, owner);
+        self.contexts.request_ended(tgid, owner, at);
         self.requests.remove(owner.0);
         if let Some(process) = self.processes.get_mut(&tgid) {
             process.last_end = process.last_end.max(at);

@@ -24,6 +24,8 @@ pub(super) struct OpenRequest {
     pub calls: u32,
     /// Its response has begun.
     pub answering: bool,
+    /// The runtime's task that read it; 0: not known.
+    pub task: u64,
     /// The turn of its thread in which a connection was last opened for it.
     pub born_in: Option<Nanos>,
 }

@@ -35,6 +35,8 @@ impl Causality {
 
     /// A process ended: nothing more can speak against its links.
     pub fn process_exit(&mut self, tgid: u32) {
+        self.contexts.process_exit(tgid);
+        self.tasks.process_exit(tgid);
         let Some(process) = self.processes.get_mut(&tgid) else { return };
         process.close();
         process.settle(&mut self.settled);
@@ -60,6 +62,7 @@ impl Causality {
         let processes = self.processes.values().map(|process| 1 + process.held.len() + process.tids.len());
         let threads = self.threads.values().map(|thread| 1 + thread.answering.len());
         let waiting = self.requests.len() + self.early.len() + self.settled.len();
+        let waiting = waiting + self.tasks.held() + self.contexts.held();
         waiting + processes.sum::<usize>() + threads.sum::<usize>()
     }
 

@@ -378,8 +378,8 @@ impl Engine {
         self.order.push_back(key);
         match side {
             Side::Server => {
-                let owner = self.causality.request_read(key, first, stamp);
                 if let Some(record) = self.forest.get_mut(key) {
+                    let owner = self.causality.request_read(key, first, stamp, &record.head);
                     record.owner = Some(owner);
                     let kind = CallKind::new(0, &record.head.method, &record.head.target);
                     if self.joint.request(stamp.tgid, key, kind, first, stamp) {
@@ -394,7 +394,7 @@ impl Engine {
                 let Some(record) = self.forest.get(key) else { return };
                 let kind = CallKind::new(destination(record.peer), &record.head.method, &record.head.target);
                 let partner = record.partner;
-                let (verdict, state) = self.causality.call_written(&Call {
+                let made = Call {
                     span: key,
                     first,
                     stamp,
@@ -405,10 +405,10 @@ impl Engine {
                     birth: conn.and_then(|conn| conn.born_for).filter(|_| id.number == 0),
                     partner: partner.and_then(|key| self.forest.get(key)).and_then(|record| record.owner),
                     mn_runtime: services.is_mn_runtime(stamp.tgid),
-                });
-                if let Some(record) = self.forest.get_mut(key) {
-                    record.call = state;
-                }
+                };
+                let Some(record) = self.forest.get_mut(key) else { return };
+                let (verdict, state) = self.causality.call_written(&made, &record.head);
+                record.call = state;
                 let birth = conn.and_then(|conn| conn.birth).filter(|_| id.number == 0);
                 self.joint.call(stamp.tgid, key, kind, first, stamp, birth);
                 self.judge(key, verdict);

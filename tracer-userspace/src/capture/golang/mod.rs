@@ -24,8 +24,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 use self::elf::{Elf, Machine};
-pub(super) use self::handover::Missing;
 use self::handover::Handover;
+pub(super) use self::handover::Missing;
 use self::layout::Layout;
 pub(super) use self::version::Version;
 

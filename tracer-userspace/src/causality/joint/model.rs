@@ -118,6 +118,11 @@ impl Counts {
         self.rows.is_empty()
     }
 
+    /// How many steps were counted.
+    pub fn steps(&self) -> f32 {
+        self.rows.iter().map(|(_, row)| row.steps).sum()
+    }
+
     /// Older counts weigh less.
     pub fn fade(&mut self, by: f32) {
         self.rows.iter_mut().for_each(|(_, row)| row.scale(by));

@@ -30,6 +30,9 @@ const FADE: f32 = 0.5;
 /// is believed; from the second on everything is (docs/accuracy.md).
 const BELIEF: (f32, f32) = (0.55, 0.8);
 
+/// From so few calls nothing is learned that could be believed.
+const FEW: f32 = 60.0;
+
 /// What was found for one call.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Answer {
@@ -77,8 +80,10 @@ pub fn solve(batch: &Batch, known: &mut Known, seed: u64) -> Solution {
     let tried = ALL.iter().filter(|discipline| known.winner.is_none_or(|winner| winner == **discipline));
     starts.extend(tried.map(|discipline| (Some(*discipline), by_discipline(batch, &field, *discipline))));
     let mut rng = Random::new(seed);
-    let mut found: Vec<Attempt> =
-        starts.into_iter().map(|(from, state)| job.improve(from, state, rng.next(), ROUNDS, SWEEPS)).collect();
+    let mut found: Vec<Attempt> = starts
+        .into_iter()
+        .map(|(from, state)| job.improve(from, state, rng.next(), ROUNDS, SWEEPS))
+        .collect();
     found.sort_by(|one, other| other.worth.total_cmp(&one.worth));
     found.truncate(2);
     let mut found: Vec<Attempt> = found
@@ -155,8 +160,7 @@ impl Job<'_> {
         let (mut same, mut anew) = (0usize, 0usize);
         for voter in 0..VOTERS {
             let begins_anew = voter % 2 == 1;
-            let mut state =
-                if begins_anew { by_model(self.batch, self.field, model) } else { best.clone() };
+            let mut state = if begins_anew { by_model(self.batch, self.field, model) } else { best.clone() };
             state.reckon(self.batch, self.field, model);
             let mut search = Search::new(self.batch, self.field, model, seed ^ (voter + 1) << 48);
             for heat in COOLING.iter().filter(|_| voter > 0) {
@@ -180,7 +184,10 @@ impl Job<'_> {
             }
         }
         let agreement = same as f32 / anew.max(1) as f32;
+        // A few calls explain themselves in any way.
+        let enough = self.prior.steps() + open.len() as f32 >= FEW;
         let belief = ((agreement - BELIEF.0) / (BELIEF.1 - BELIEF.0)).clamp(0.0, 1.0);
+        let belief = if enough { belief } else { 0.0 };
         let unit = belief / (VOTERS as usize * VOTES) as f32;
         let answers = open.iter().zip(votes).map(|(call, mut votes)| {
             votes.iter_mut().for_each(|(_, count)| *count *= unit);
