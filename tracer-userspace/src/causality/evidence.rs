@@ -151,10 +151,7 @@ pub enum Reason {
 impl Reason {
     /// Whether weighing the call with others cannot help.
     pub fn is_final(self) -> bool {
-        matches!(
-            self,
-            Reason::Background | Reason::Ended | Reason::Limit | Reason::Circular | Reason::Unsure
-        )
+        matches!(self, Reason::Background | Reason::Ended | Reason::Limit | Reason::Circular | Reason::Unsure)
     }
 }
 

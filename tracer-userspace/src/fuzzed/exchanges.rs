@@ -30,7 +30,8 @@ fn lines(input: &mut Input<'_>) -> String {
         let (words, start, length) = (input.byte(), u64::from(input.word()), u64::from(input.word()));
         let kind = if words & 1 == 0 { "client" } else { "server" };
         let thread = if words & 2 == 0 { format!("\"thread\":{},", words >> 6) } else { String::new() };
-        let connection = if words & 4 == 0 { format!("\"connection\":\"{}\",", words >> 5) } else { String::new() };
+        let connection =
+            if words & 4 == 0 { format!("\"connection\":\"{}\",", words >> 5) } else { String::new() };
         let (process, operation) = (words >> 3 & 3, words >> 4 & 3);
         let (start, end) = (start * 250, (start + length) * 250);
         // Writing into a string does not fail.
