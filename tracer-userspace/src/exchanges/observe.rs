@@ -101,9 +101,9 @@ pub(super) fn tell(exchanges: Exchanges, out: &mut impl FnMut(Observation)) {
             let moves_work = threadless.contains(&exchange.process);
             out(process(tgid, processes.get(exchange.process), moves_work));
         }
-        // Where not all threads are told, all is done by one: nobody can find anything in that. That it moves work says it, too.
+        // 0: not known. Where not all threads are told none is: nobody can find anything in some of them.
         let thread = exchange.thread.filter(|_| !threadless.contains(&exchange.process));
-        movers.push((tgid, tids.of((exchange.process, thread)).0));
+        movers.push((tgid, thread.map_or(0, |thread| tids.of((exchange.process, thread)).0)));
     }
     let (mut ends, mut places) = (Numbers::new(), Vec::with_capacity(all.len()));
     let mut used: FxHashMap<u32, u32> = FxHashMap::default();

@@ -112,6 +112,7 @@ fn threads_are_believed_where_they_are_told_and_only_there() {
     let untold = analysed(&side_by_side(|_| String::new()));
     let threads = |spans: &[Span]| spans.iter().any(|span| span.tags.evidence.has(Evidence::Thread));
     assert!(!threads(&untold), "{untold:?}");
+    assert!(json(&untold).iter().all(|span| span["tags"].get("thread.id").is_none()));
     // One line without a thread: the others could be anybody's too.
     let partly = side_by_side(|thread| if thread == 1 { r#""thread":1,"#.to_owned() } else { String::new() });
     assert_eq!(analysed(&partly), untold, "nothing follows from the thread that is told");

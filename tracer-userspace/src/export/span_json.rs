@@ -76,7 +76,9 @@ fn tags(out: &mut Vec<u8>, tags: &Tags) {
         key(out, r#","error":true"#);
     }
     number(key(out, r#","process.pid":"#), tags.pid.into());
-    number(key(out, r#","thread.id":"#), tags.tid.into());
+    if tags.tid != 0 {
+        number(key(out, r#","thread.id":"#), tags.tid.into());
+    }
     if let Some(ip) = tags.peer_ip {
         address(key(out, r#","net.peer.ip":"#), ip);
     }

@@ -48,7 +48,7 @@ pub struct Tags {
     pub error: bool,
     /// Process id, as in the initial pid namespace.
     pub pid: u32,
-    /// Thread that moved the request's head.
+    /// Thread that moved the request's head; 0: not known, and then it is not written.
     pub tid: u32,
     /// The other end's address.
     pub peer_ip: Option<IpAddr>,
