@@ -57,19 +57,23 @@ pub fn frames(file: &[u8]) -> Result<Vec<Frame>> {
 pub fn unpacked(file: &[u8]) -> Result<Vec<u8>> {
     let mut all = Vec::new();
     for frame in frames(file)? {
-        let bytes = file.get(frame.at).context("no such frame")?;
-        let (head, stored) = bytes.split_at_checked(HEAD).context("half a head")?;
-        let plain = head.get(12..).and_then(|rest| rest.first_chunk::<4>()).context("no length")?;
-        match head.get(5) {
-            Some(0) => all.extend_from_slice(stored),
-            Some(1) => {
-                let plain = u32::from_le_bytes(*plain) as usize;
-                all.extend(lz4_flex::block::decompress(stored, plain).context("cannot be unpacked")?);
-            }
-            other => anyhow::bail!("packing {other:?}"),
-        }
+        all.extend(payload(file.get(frame.at).context("no such frame")?)?);
     }
     Ok(all)
+}
+
+/// The payload of one frame, unpacked.
+pub fn payload(frame: &[u8]) -> Result<Vec<u8>> {
+    let (head, stored) = frame.split_at_checked(HEAD).context("half a head")?;
+    let plain = head.get(12..).and_then(|rest| rest.first_chunk::<4>()).context("no length")?;
+    match head.get(5) {
+        Some(0) => Ok(stored.to_vec()),
+        Some(1) => {
+            let plain = u32::from_le_bytes(*plain) as usize;
+            lz4_flex::block::decompress(stored, plain).context("cannot be unpacked")
+        }
+        other => anyhow::bail!("packing {other:?}"),
+    }
 }
 
 /// A frame with an unpacked payload.

@@ -177,6 +177,8 @@ fn capture(c: &mut Conn, m: &Moved, buffer: &Buffer, head: &Head) {
     let turn = scene.turn;
     if m.dir == dir::RX {
         thread::reads(m.who, now, exact);
+    } else if flags & flag::STARTS != 0 && !exact {
+        thread::answers(m.who);
     }
     let Some(scratch) = acquire_scratch() else {
         count(counter::READ_FAULT, 1);

@@ -67,6 +67,10 @@ pub struct Thread {
     pub turn: u32,
     /// The thread that handed it something last.
     pub waker: u32,
+    /// How often that one had gone waiting then.
+    pub waker_turn: u32,
+    /// Requests that it has read, less responses that it has written. Others may have written them: a hint.
+    pub open: u32,
     /// When that was.
     pub woken: u64,
     /// When it last moved bytes of a connection.

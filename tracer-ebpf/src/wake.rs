@@ -8,7 +8,8 @@
 //!   descriptors. This also leaves out what an interrupt wakes in the middle of the waker's call;
 //! * what it waits on is no lock. A lock looks like this: the contended state of a mutex (glibc's, 2) in a plain wait; or a
 //!   wait of a few milliseconds at most, after which it would look for itself (CPython's global lock: 5 ms);
-//! * the waker has read a request or a response since the other one last did: it has something that the other one has not.
+//! * the waker has something that the other one may not have: it has read a request or a response since the other one last
+//!   did, or it has read a request and not answered it.
 //!
 //! A thread keeps **the first** such wake since it last moved bytes itself: on the way from getting a job to its first call it may
 //! wait for more (a pooled connection, a lock that does not look like one), and who lets it go on then is a stranger to
@@ -43,9 +44,8 @@ const A_LOOK: u64 = 50_000_000;
 pub fn waking(ctx: RawTracePointContext) -> i32 {
     let Some(waker) = selected() else { return 0 };
     let Some(from) = thread::known(waker.tid) else { return 0 };
-    // SAFETY: fields of a map value.
-    let (fed, asked) = unsafe { ((*from).fed, (*from).asked) };
-    if fed == 0 {
+    // SAFETY: a field of a map value.
+    if unsafe { (*from).fed } == 0 {
         return 0;
     }
     let task: u64 = ctx.arg(0);
@@ -61,7 +61,7 @@ pub fn waking(ctx: RawTracePointContext) -> i32 {
         return 0;
     }
     let Some(to) = thread::entry(tid) else { return 0 };
-    hand_over(waker, to, fed, asked);
+    hand_over(waker, from, to);
     0
 }
 
@@ -74,22 +74,23 @@ pub fn created(creator: Who, new: Who) {
     // Its number may have been another's, whose end was missed.
     thread::ends(new);
     let Some(from) = thread::known(creator.tid) else { return };
-    // SAFETY: fields of a map value.
-    let (fed, asked) = unsafe { ((*from).fed, (*from).asked) };
-    if fed == 0 {
+    // SAFETY: a field of a map value.
+    if unsafe { (*from).fed } == 0 {
         return;
     }
     let Some(to) = thread::entry(new.tid) else { return };
-    hand_over(creator, to, fed, asked);
+    hand_over(creator, from, to);
 }
 
 #[inline(always)]
-fn hand_over(waker: Who, to: *mut Thread, fed: u64, asked: u64) {
-    // SAFETY: fields of a map value. Two wakers may come at once: one of them stays.
+fn hand_over(waker: Who, from: *mut Thread, to: *mut Thread) {
+    // SAFETY: fields of map values. Two wakers may come at once: one of them stays.
     unsafe {
+        let has_something = (*from).fed > (*to).fed || (*from).open > 0;
         let is_free = (*to).woken <= (*to).moved;
-        if fed > (*to).fed && (is_free || asked > (*to).woken) {
+        if has_something && (is_free || (*from).asked > (*to).woken) {
             (*to).waker = waker.tid;
+            (*to).waker_turn = (*from).turn;
             (*to).woken = now();
         }
     }
