@@ -9,8 +9,18 @@ use crate::select::Who;
 use crate::settings::config;
 
 /// A thread of which nothing is known.
-const NOBODY: Thread =
-    Thread { turn: 0, waker: 0, waker_turn: 0, open: 0, woken: 0, moved: 0, fed: 0, asked: 0 };
+const NOBODY: Thread = Thread {
+    turn: 0,
+    waker: 0,
+    waker_turn: 0,
+    open: 0,
+    woken: 0,
+    place: 0,
+    moved: 0,
+    fed: 0,
+    asked: 0,
+    weak: 0,
+};
 
 /// What the records say of a thread.
 #[derive(Clone, Copy)]
