@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use tracer_tests::observed::{self, Exchange};
+use tracer_tests::pace;
 use tracer_tests::scratch::Scratch;
 use tracer_tests::suite::{self, Need, test};
 use tracer_tests::tracer::Tracer;
@@ -66,7 +67,13 @@ impl Backend {
         let port = listener.local_addr()?.port();
         thread::spawn(move || {
             for mut stream in listener.incoming().map_while(Result::ok) {
-                while until(&mut stream, b"\r\n\r\n").is_ok() && stream.write_all(ANSWER).is_ok() {}
+                while until(&mut stream, b"\r\n\r\n").is_ok() {
+                    // Long enough for whoever waits for the result to have gone to sleep.
+                    thread::sleep(pace::limit(Duration::from_millis(20)));
+                    if stream.write_all(ANSWER).is_err() {
+                        break;
+                    }
+                }
             }
         });
         Ok(Self(port))
@@ -163,7 +170,7 @@ fn a_woken_worker_names_its_waker() -> Result<String> {
         let (mut client, mut server) = pair()?;
         for round in 0..ROUNDS {
             // It must be asleep in order to be woken.
-            thread::sleep(Duration::from_millis(30));
+            thread::sleep(pace::limit(Duration::from_millis(30)));
             request(&mut client, &format!("/front/{round}"))?;
             until(&mut server, b"\r\n\r\n")?;
             look(&server);
@@ -214,7 +221,7 @@ fn a_lock_hands_nothing_over() -> Result<String> {
     let all = traced(&[], || {
         // Before anything was read, so that this hands nothing over either.
         go.send(()).context("the waiter is gone")?;
-        thread::sleep(Duration::from_millis(50));
+        thread::sleep(pace::limit(Duration::from_millis(50)));
         let (mut client, mut server) = pair()?;
         request(&mut client, "/front")?;
         until(&mut server, b"\r\n\r\n")?;

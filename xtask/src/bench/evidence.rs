@@ -66,11 +66,7 @@ pub fn markdown(cost: &Cost, rounds: usize) -> Result<String> {
     out += "| call of a traced process | untraced | `--evidence sockets` | all | evidence alone |\n|---|---|---|---|---|\n";
     for (at, (name, _)) in CALLS.iter().enumerate() {
         let (untraced, sockets, all) = (cost.untraced[at], cost.sockets[at], cost.all[at]);
-        writeln!(
-            out,
-            "| {name} | {untraced:.0} | {sockets:+.0} | {all:+.0} | **{:+.0}** |",
-            all - sockets
-        )?;
+        writeln!(out, "| {name} | {untraced:.0} | {sockets:+.0} | {all:+.0} | **{:+.0}** |", all - sockets)?;
     }
     out.push('\n');
     Ok(out)
