@@ -68,7 +68,9 @@ fn json() -> Result<String> {
         let source = offset.get("source").and_then(Value::as_str).unwrap_or_default();
         ensure!(!source.is_empty(), "without a source: {offset}");
     }
-    ensure!(at("/detach_ms")?.as_f64().is_some_and(|ms| ms < 1000.0), "{report:#}");
+    // Where turns are counted by trace events, the kernel waits for a grace period for each of eight: half a second in
+    // all, and more the busier the machine is.
+    ensure!(at("/detach_ms")?.as_f64().is_some_and(|ms| ms < 4000.0), "{report:#}");
     Ok(format!("{:.2} s", took.as_secs_f64()))
 }
 

@@ -11,20 +11,13 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
+use tracer_tests::observed::{self, Exchange};
+use tracer_tests::pace;
 use tracer_tests::scratch::Scratch;
 use tracer_tests::suite::{self, Need, test};
-use tracer_tests::tcap;
 use tracer_tests::tracer::Tracer;
 
-/// The capture is read by the reader that was written from its description.
-const NEEDS: &[Need] = &[
-    Need::Tracer,
-    Need::Command("python3"),
-    Need::Command("protoc"),
-    Need::PythonModule("google.protobuf"),
-    Need::PythonModule("lz4.block"),
-];
+const NEEDS: &[Need] = &[Need::Tracer];
 
 fn main() -> ExitCode {
     suite::run(
@@ -74,7 +67,13 @@ impl Backend {
         let port = listener.local_addr()?.port();
         thread::spawn(move || {
             for mut stream in listener.incoming().map_while(Result::ok) {
-                while until(&mut stream, b"\r\n\r\n").is_ok() && stream.write_all(ANSWER).is_ok() {}
+                while until(&mut stream, b"\r\n\r\n").is_ok() {
+                    // Long enough for whoever waits for the result to have gone to sleep.
+                    thread::sleep(pace::limit(Duration::from_millis(20)));
+                    if stream.write_all(ANSWER).is_err() {
+                        break;
+                    }
+                }
             }
         });
         Ok(Self(port))
@@ -99,7 +98,7 @@ fn request(stream: &mut TcpStream, target: &str) -> Result<()> {
 }
 
 /// Traces this process while something is done, and returns the exchanges.
-fn traced(arguments: &[&str], work: impl FnOnce() -> Result<()>) -> Result<Vec<Value>> {
+fn traced(arguments: &[&str], work: impl FnOnce() -> Result<()>) -> Result<Vec<Exchange>> {
     let scratch = Scratch::new()?;
     let capture = scratch.join("evidence.tcap");
     let pid = std::process::id().to_string();
@@ -108,19 +107,18 @@ fn traced(arguments: &[&str], work: impl FnOnce() -> Result<()>) -> Result<Vec<V
     let recording = tracer.stop()?;
     recording.check_nothing_lost()?;
     ensure!(!recording.said.contains("does not show"), "something is missing:\n{}", recording.said);
-    let told = tcap::by_stranger(&capture)?;
-    ensure!(told.code == Some(0), "the reader said:\n{}", told.said);
-    Ok(told.exchanges)
+    observed::exchanges(&capture)
 }
 
-/// The exchange with this target, seen from one side.
-fn exchange<'a>(all: &'a [Value], side: &str, target: &str) -> Result<&'a Value> {
-    let is_it = |one: &&Value| one.get("side").is_some_and(|is| is == side) && one["target"] == *target;
-    all.iter().find(is_it).with_context(|| format!("no {side} exchange {target} in {all:?}"))
+/// The exchange with this target, seen by whoever received the request, or by whoever sent it.
+fn served<'a>(all: &'a [Exchange], target: &str) -> Result<&'a Exchange> {
+    let mut found = all.iter().filter(|one| !one.client && one.target == target);
+    found.next().with_context(|| format!("no request {target} in {all:?}"))
 }
 
-fn number(exchange: &Value, who: &str, what: &str) -> Result<u64> {
-    exchange[who][what].as_u64().with_context(|| format!("no {who}.{what} in {exchange}"))
+fn called<'a>(all: &'a [Exchange], target: &str) -> Result<&'a Exchange> {
+    let mut found = all.iter().filter(|one| one.client && one.target == target);
+    found.next().with_context(|| format!("no call {target} in {all:?}"))
 }
 
 /// Between a request and its response the loop goes round as often as it does.
@@ -140,20 +138,20 @@ fn turns_are_counted() -> Result<String> {
     })?;
     let mut before = None;
     for round in 0..ROUNDS {
-        let one = exchange(&all, "server", &format!("/turns/{round}"))?;
-        let (read, wrote) = (number(one, "request_by", "turn")?, number(one, "response_by", "turn")?);
-        ensure!(read > 0, "no turns: {one}");
-        ensure!(wrote - read == round, "{round} turns were taken: {one}");
-        ensure!(number(one, "last_by", "turn")? == wrote, "the response was one piece: {one}");
+        let one = served(&all, &format!("/turns/{round}"))?;
+        let (read, wrote) = (one.request.turn, one.response.turn);
+        ensure!(read > 0, "no turns: {one:?}");
+        ensure!(wrote - read == round, "{round} turns were taken: {one:?}");
+        ensure!(one.last.1 == wrote, "the response was one piece: {one:?}");
         if let Some(before) = before {
-            ensure!(read == before + 1, "one look before it is read: {before}, then {one}");
+            ensure!(read == before + 1, "one look before it is read: {before}, then {one:?}");
         }
         before = Some(wrote);
     }
     Ok(format!("{ROUNDS} rounds"))
 }
 
-/// One who reads requests, one who makes the calls for them; `hand` is how the second gets to know of the first.
+/// One thread reads requests and hands them to another one, which makes the calls.
 fn a_woken_worker_names_its_waker() -> Result<String> {
     const ROUNDS: usize = 3;
     let backend = Backend::start()?;
@@ -163,7 +161,6 @@ fn a_woken_worker_names_its_waker() -> Result<String> {
     thread::spawn(move || {
         let _ = name.send(tid());
         for job in waiting {
-            // Other waits in the job: on what does not look like a hand-over.
             let _ = done.send(backend.call(&job));
         }
     });
@@ -173,9 +170,10 @@ fn a_woken_worker_names_its_waker() -> Result<String> {
         let (mut client, mut server) = pair()?;
         for round in 0..ROUNDS {
             // It must be asleep in order to be woken.
-            thread::sleep(Duration::from_millis(30));
+            thread::sleep(pace::limit(Duration::from_millis(30)));
             request(&mut client, &format!("/front/{round}"))?;
             until(&mut server, b"\r\n\r\n")?;
+            look(&server);
             jobs.send(format!("/called/{round}")).context("the worker is gone")?;
             results.recv().context("the worker is gone")??;
             server.write_all(ANSWER)?;
@@ -184,15 +182,17 @@ fn a_woken_worker_names_its_waker() -> Result<String> {
         Ok(())
     })?;
     for round in 0..ROUNDS {
-        let front = exchange(&all, "server", &format!("/front/{round}"))?;
-        let call = exchange(&all, "client", &format!("/called/{round}"))?;
-        ensure!(number(call, "request_by", "thread")? == u64::from(worker), "who called: {call}");
-        ensure!(number(call, "request_by", "waker")? == u64::from(me), "{me} woke it: {call}");
-        let woken = number(call, "request_by", "woken_ns")?;
-        let (read, called) = (number(front, "request_by", "at_ns")?, number(call, "request_by", "at_ns")?);
+        let front = served(&all, &format!("/front/{round}"))?;
+        let call = called(&all, &format!("/called/{round}"))?;
+        ensure!(call.request.thread == u64::from(worker), "who called: {call:?}");
+        ensure!(call.request.waker == u64::from(me), "{me} woke it: {call:?}");
+        let turns = call.request.waker_turn - front.request.turn;
+        ensure!(turns == 1, "{me} looked once before it handed on: {front:?}, {call:?}");
+        let woken = call.request.woken;
+        let (read, called) = (front.request.at, call.request.at);
         ensure!(read <= woken && woken <= called, "not in this order: {read}, {woken}, {called}");
         // The result came back the same way.
-        ensure!(number(front, "response_by", "waker")? == u64::from(worker), "woken by {worker}: {front}");
+        ensure!(front.response.waker == u64::from(worker), "woken by {worker}: {front:?}");
     }
     Ok(format!("{ROUNDS} hand-overs there and back"))
 }
@@ -221,7 +221,7 @@ fn a_lock_hands_nothing_over() -> Result<String> {
     let all = traced(&[], || {
         // Before anything was read, so that this hands nothing over either.
         go.send(()).context("the waiter is gone")?;
-        thread::sleep(Duration::from_millis(50));
+        thread::sleep(pace::limit(Duration::from_millis(50)));
         let (mut client, mut server) = pair()?;
         request(&mut client, "/front")?;
         until(&mut server, b"\r\n\r\n")?;
@@ -230,8 +230,8 @@ fn a_lock_hands_nothing_over() -> Result<String> {
         waiter.join().ok().context("the waiter panicked")??;
         server.write_all(ANSWER).context("cannot send")
     })?;
-    let call = exchange(&all, "client", "/after-the-lock")?;
-    ensure!(number(call, "request_by", "waker")? == 0, "taken for a hand-over: {call}");
+    let call = called(&all, "/after-the-lock")?;
+    ensure!(call.request.waker == 0, "taken for a hand-over: {call:?}");
     Ok(String::new())
 }
 
@@ -255,9 +255,9 @@ fn a_new_thread_names_its_creator() -> Result<String> {
         Ok(())
     })?;
     for round in 0..ROUNDS {
-        let call = exchange(&all, "client", &format!("/created/{round}"))?;
-        ensure!(number(call, "request_by", "thread")? != u64::from(me), "another thread called: {call}");
-        ensure!(number(call, "request_by", "waker")? == u64::from(me), "{me} created it: {call}");
+        let call = called(&all, &format!("/created/{round}"))?;
+        ensure!(call.request.thread != u64::from(me), "another thread called: {call:?}");
+        ensure!(call.request.waker == u64::from(me), "{me} created it: {call:?}");
     }
     Ok(format!("{ROUNDS} threads"))
 }
@@ -287,11 +287,11 @@ fn who_moved_the_last_byte() -> Result<String> {
         server.shutdown(Shutdown::Both).context("cannot close")?;
         drain.join().ok().context("the reader panicked")?.map(drop).context("cannot read")
     })?;
-    let one = exchange(&all, "server", "/in-pieces")?;
-    ensure!(number(one, "response_by", "thread")? == u64::from(head), "the head is {head}'s: {one}");
+    let one = served(&all, "/in-pieces")?;
+    ensure!(one.response.thread == u64::from(head), "the head is {head}'s: {one:?}");
     let body = body.load(Ordering::SeqCst);
-    ensure!(number(one, "last_by", "thread")? == u64::from(body), "the body is {body}'s: {one}");
-    ensure!(number(one, "last_by", "turn")? == (BODY / PIECE) as u64, "each piece in a turn: {one}");
+    ensure!(one.last.0 == u64::from(body), "the body is {body}'s: {one:?}");
+    ensure!(one.last.1 == (BODY / PIECE) as u64, "each piece in a turn: {one:?}");
     Ok(String::new())
 }
 
@@ -309,9 +309,9 @@ fn sockets_only() -> Result<String> {
         server.write_all(ANSWER)?;
         until(&mut client, b"ok").map(drop)
     })?;
-    let (front, call) = (exchange(&all, "server", "/front")?, exchange(&all, "client", "/called")?);
-    ensure!(number(front, "response_by", "turn")? == 0, "turns: {front}");
-    ensure!(number(call, "request_by", "waker")? == 0, "a waker: {call}");
-    ensure!(number(front, "last_by", "thread")? != 0, "who moved bytes is seen all the same: {front}");
+    let (front, call) = (served(&all, "/front")?, called(&all, "/called")?);
+    ensure!(front.response.turn == 0, "turns: {front:?}");
+    ensure!(call.request.waker == 0, "a waker: {call:?}");
+    ensure!(front.last.0 != 0, "who moved bytes is seen all the same: {front:?}");
     Ok(String::new())
 }

@@ -103,7 +103,7 @@ class Capture:
     def who(self, base, stamp):
         """Which thread moved bytes, and what it was doing."""
         woken = self.unix(base, stamp.woken) if stamp.waker else None
-        who = {"thread": stamp.tid, "turn": stamp.turn, "waker": stamp.waker, "woken_ns": woken}
+        who = {"thread": stamp.tid, "turn": stamp.turn, "waker": stamp.waker, "waker_turn": stamp.waker_turn, "woken_ns": woken}
         return who | {"at_ns": self.unix(base, stamp.at), "task": stamp.task, "parent_task": stamp.parent_task}
 
     def batch(self, batch):

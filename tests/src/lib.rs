@@ -17,6 +17,7 @@ pub mod client;
 pub mod compare;
 pub mod load;
 pub mod net;
+pub mod observed;
 pub mod pace;
 pub mod paths;
 pub mod process;

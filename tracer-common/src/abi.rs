@@ -157,6 +157,10 @@ pub struct SegmentRecord {
     pub waker: u32,
     /// When that was, ns.
     pub woken: u64,
+    /// [`SegmentRecord::turn`] of the waker then.
+    pub waker_turn: u32,
+    /// Padding.
+    pub pad: u32,
     /// The runtime's own task for which the bytes were moved (a goroutine's id); 0: not known.
     pub task: u64,
     /// The task that created it; 0: not known.
@@ -379,7 +383,7 @@ pub struct Config {
 const _: () = {
     assert!(size_of::<Header>() == 24);
     assert!(size_of::<Progress>() == 32);
-    assert!(size_of::<SegmentRecord>() == 24 + 16 + 64 + 16 + 24);
+    assert!(size_of::<SegmentRecord>() == 24 + 16 + 64 + 16 + 32);
     assert!(size_of::<OpenRecord>() == 24 + 16 + 32 + 8 + 16 + 16 + 24);
     assert!(size_of::<CloseRecord>() == 24 + 16 + 64 + 8);
     assert!(size_of::<ProcessRecord>() == 24 + 8 + 16);

@@ -144,6 +144,20 @@ pub fn current_call() -> Call {
     call_of(task)
 }
 
+/// The number of the system call that the current task leaves, whose saved registers lie at `regs`: of a 32-bit program in
+/// its own table.
+#[inline(always)]
+pub fn number_at_exit(regs: u64) -> u64 {
+    if config!(has_task_pt_regs) != 0 {
+        // SAFETY: as in `current_call`.
+        return unsafe {
+            let regs = bpf_task_pt_regs(bpf_get_current_task_btf()) as *const u64;
+            u64::from(regs.add(layout::NUMBER).cast::<Number>().read_volatile())
+        };
+    }
+    read_kernel::<Number>(regs + 8 * layout::NUMBER as u64).map_or(u64::MAX, u64::from)
+}
+
 /// The system call that a task is in, or was in last; [`Call::NONE`] where it cannot be read.
 #[inline(always)]
 pub fn call_of(task: u64) -> Call {

@@ -175,9 +175,6 @@ struct Head {
 fn capture(c: &mut Conn, m: &Moved, buffer: &Buffer, head: &Head) {
     let Head { now, want, flags, exact, scene } = *head;
     let turn = scene.turn;
-    if m.dir == dir::RX {
-        thread::reads(m.who, now, exact);
-    }
     let Some(scratch) = acquire_scratch() else {
         count(counter::READ_FAULT, 1);
         return advance(c, m, now, 0, turn);
@@ -196,10 +193,15 @@ fn capture(c: &mut Conn, m: &Moved, buffer: &Buffer, head: &Head) {
     record::segment(scratch, c, m.sk, header, (seq, m.len), scene, m.call.fd);
     let left = if cap < want && !ends_head(scratch, cap, m.len) { want - cap } else { 0 };
     release_scratch(scratch);
+    // Here and not earlier: the verifier would walk the copying once for a thread that is known and once for one that is not.
     if m.dir == dir::RX {
         c.rx_want = left;
+        thread::reads(m.who, now, exact);
     } else {
         c.tx_want = left;
+        if flags & flag::STARTS != 0 && !exact {
+            thread::answers(m.who);
+        }
     }
     let tail = if cap < m.len { buffer::tail(buffer, m.len, 0) } else { 0 };
     advance(c, m, now, tail, turn);

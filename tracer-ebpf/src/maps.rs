@@ -67,14 +67,22 @@ pub struct Thread {
     pub turn: u32,
     /// The thread that handed it something last.
     pub waker: u32,
+    /// How often that one had gone waiting then.
+    pub waker_turn: u32,
+    /// Requests that it has read, less responses that it has written. Others may have written them: a hint.
+    pub open: u32,
     /// When that was.
     pub woken: u64,
+    /// Where it waited then: a futex, or [`crate::wake::DESCRIPTORS`].
+    pub place: u64,
     /// When it last moved bytes of a connection.
     pub moved: u64,
     /// When it last read (part of) the head of a request or response.
     pub fed: u64,
     /// When it last read the beginning of a request.
     pub asked: u64,
+    /// 1 if neither of the two had a request to answer when the one woke the other.
+    pub weak: u64,
 }
 
 /// Threads by id, as far as there is something to know of them. Not one that forgets by itself: a thread whose count of

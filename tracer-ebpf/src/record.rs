@@ -143,6 +143,8 @@ pub fn segment(
         (*record).turn = scene.turn;
         (*record).waker = scene.waker;
         (*record).woken = scene.woken;
+        (*record).waker_turn = scene.waker_turn;
+        (*record).pad = 0;
         (*record).task = task;
         (*record).parent_task = parent_task;
         core::slice::from_raw_parts(

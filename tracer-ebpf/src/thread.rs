@@ -9,7 +9,18 @@ use crate::select::Who;
 use crate::settings::config;
 
 /// A thread of which nothing is known.
-const NOBODY: Thread = Thread { turn: 0, waker: 0, woken: 0, moved: 0, fed: 0, asked: 0 };
+const NOBODY: Thread = Thread {
+    turn: 0,
+    waker: 0,
+    waker_turn: 0,
+    open: 0,
+    woken: 0,
+    place: 0,
+    moved: 0,
+    fed: 0,
+    asked: 0,
+    weak: 0,
+};
 
 /// What the records say of a thread.
 #[derive(Clone, Copy)]
@@ -18,6 +29,8 @@ pub struct Scene {
     pub turn: u32,
     /// Who handed it something last.
     pub waker: u32,
+    /// How often that one had gone waiting then.
+    pub waker_turn: u32,
     /// When.
     pub woken: u64,
 }
@@ -57,7 +70,7 @@ pub fn turn(who: Who) -> u32 {
 /// The current thread moves bytes of a connection.
 #[inline(always)]
 pub fn moves(who: Who, now: u64) -> Scene {
-    let (mut turn, mut waker, mut woken) = (0, 0, 0);
+    let (mut turn, mut waker, mut waker_turn, mut woken) = (0, 0, 0, 0);
     if config!(evidence) != 0
         && let Some(thread) = known(who.tid)
     {
@@ -66,12 +79,18 @@ pub fn moves(who: Who, now: u64) -> Scene {
         unsafe {
             turn = (*thread).turn;
             waker = (*thread).waker;
+            waker_turn = (*thread).waker_turn;
             woken = (*thread).woken;
             (*thread).moved = now;
         }
     }
     // The verifier would walk what follows once for a known thread and once for an unknown one.
-    Scene { turn: hidden(turn as u64) as u32, waker: hidden(waker as u64) as u32, woken: hidden(woken) }
+    Scene {
+        turn: hidden(turn as u64) as u32,
+        waker: hidden(waker as u64) as u32,
+        waker_turn: hidden(waker_turn as u64) as u32,
+        woken: hidden(woken),
+    }
 }
 
 /// The current thread has read a head, or part of it; `asked`: the beginning of a request's.
@@ -87,6 +106,22 @@ pub fn reads(who: Who, now: u64, asked: bool) {
         (*thread).fed = now;
         if asked {
             (*thread).asked = now;
+            (*thread).open = (*thread).open.wrapping_add(1);
+        }
+    }
+}
+
+/// The current thread begins to answer a request.
+#[inline(always)]
+pub fn answers(who: Who) {
+    if config!(evidence) == 0 {
+        return;
+    }
+    let Some(thread) = known(who.tid) else { return };
+    // SAFETY: a field of a map value that only this thread writes.
+    unsafe {
+        if (*thread).open > 0 {
+            (*thread).open -= 1;
         }
     }
 }

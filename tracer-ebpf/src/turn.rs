@@ -11,7 +11,7 @@
 use aya_ebpf::macros::{fentry, kprobe, raw_tracepoint, tracepoint};
 use aya_ebpf::programs::{FEntryContext, ProbeContext, RawTracePointContext, TracePointContext};
 
-use crate::arch::{call_at, nr};
+use crate::arch::{call_at, nr, number_at_exit};
 use crate::select::selected;
 use crate::thread;
 
@@ -59,9 +59,10 @@ pub fn turn_event(_ctx: TracePointContext) -> u32 {
 /// The exit of any system call: `struct pt_regs *regs, long ret`.
 #[raw_tracepoint(tracepoint = "sys_exit")]
 pub fn turn_exit(ctx: RawTracePointContext) -> i32 {
-    let Some(who) = selected() else { return 0 };
-    if nr::waits(call_at(ctx.arg(0)).number) {
-        thread::turns(who);
+    let regs = ctx.arg(0);
+    // The number first: it is cheap to read, and seldom one of these.
+    if nr::waits(number_at_exit(regs)) && nr::waits(call_at(regs).number) {
+        turned();
     }
     0
 }

@@ -8,13 +8,22 @@
 //!   descriptors. This also leaves out what an interrupt wakes in the middle of the waker's call;
 //! * what it waits on is no lock. A lock looks like this: the contended state of a mutex (glibc's, 2) in a plain wait; or a
 //!   wait of a few milliseconds at most, after which it would look for itself (CPython's global lock: 5 ms);
-//! * the waker has read a request or a response since the other one last did: it has something that the other one has not.
+//! * the waker has something that the other one may not have: a request that it has read and not answered; a request or a
+//!   response that it has read since the other one last did; or what it was itself handed and has moved no bytes for.
+//!
+//! In the last case it passes on who handed it that: a thread that takes a job from a queue often wakes the next one that waits
+//! there, and has nothing to do with that one's job.
 //!
 //! A thread keeps **the first** such wake since it last moved bytes itself: on the way from getting a job to its first call it may
 //! wait for more (a pooled connection, a lock that does not look like one), and who lets it go on then is a stranger to
-//! the job. Only a waker that has read a *request* after that wake takes its place, because then the earlier job moved no
-//! bytes at all and this is another one. Once the thread has moved bytes, the next wake is a new one. What was kept stays for all
-//! calls until then, with its time: it is for userspace to say what it is worth.
+//! the job. A later one takes its place
+//!
+//! * if the thread waited in the same place again: it had been woken for nothing, because another one was faster;
+//! * if the waker has read a *request* after that wake: the earlier job moved no bytes at all, and this is another one;
+//! * if the kept one is weak: neither waker nor woken had a request to answer.
+//!
+//! Once the thread has moved bytes, the next wake is a new one. What was kept stays for all calls until then, with its time:
+//! it is for userspace to say what it is worth.
 
 use aya_ebpf::macros::raw_tracepoint;
 use aya_ebpf::programs::RawTracePointContext;
@@ -35,6 +44,9 @@ const FUTEX_COMMANDS: u64 = 0x7f;
 const FUTEX_CLOCK_REALTIME: u64 = 0x100;
 /// What a mutex of glibc is when others wait for it (nptl/lowlevellock.h).
 const CONTENDED: u64 = 2;
+/// No futex is there: the place of threads that wait in a call on descriptors, and of those that are not waiting.
+pub const DESCRIPTORS: u64 = 1;
+const NOWHERE: u64 = 2;
 /// A wait that ends by itself so soon, in ns, is a look from time to time.
 const A_LOOK: u64 = 50_000_000;
 
@@ -43,9 +55,7 @@ const A_LOOK: u64 = 50_000_000;
 pub fn waking(ctx: RawTracePointContext) -> i32 {
     let Some(waker) = selected() else { return 0 };
     let Some(from) = thread::known(waker.tid) else { return 0 };
-    // SAFETY: fields of a map value.
-    let (fed, asked) = unsafe { ((*from).fed, (*from).asked) };
-    if fed == 0 {
+    if !has_something(from) {
         return 0;
     }
     let task: u64 = ctx.arg(0);
@@ -61,7 +71,7 @@ pub fn waking(ctx: RawTracePointContext) -> i32 {
         return 0;
     }
     let Some(to) = thread::entry(tid) else { return 0 };
-    hand_over(waker, to, fed, asked);
+    hand_over(waker, from, tid, to, if call.number == nr::FUTEX { call.fd } else { DESCRIPTORS });
     0
 }
 
@@ -74,24 +84,42 @@ pub fn created(creator: Who, new: Who) {
     // Its number may have been another's, whose end was missed.
     thread::ends(new);
     let Some(from) = thread::known(creator.tid) else { return };
-    // SAFETY: fields of a map value.
-    let (fed, asked) = unsafe { ((*from).fed, (*from).asked) };
-    if fed == 0 {
+    if !has_something(from) {
         return;
     }
     let Some(to) = thread::entry(new.tid) else { return };
-    hand_over(creator, to, fed, asked);
+    hand_over(creator, from, new.tid, to, NOWHERE);
+}
+
+/// Most threads have never read a message, nor were they handed anything.
+#[inline(always)]
+fn has_something(thread: *const Thread) -> bool {
+    // SAFETY: fields of a map value.
+    unsafe { (*thread).fed | (*thread).woken != 0 }
 }
 
 #[inline(always)]
-fn hand_over(waker: Who, to: *mut Thread, fed: u64, asked: u64) {
-    // SAFETY: fields of a map value. Two wakers may come at once: one of them stays.
+fn hand_over(waker: Who, from: *mut Thread, woken: u32, to: *mut Thread, place: u64) {
+    // SAFETY: fields of map values. Two wakers may come at once: one of them stays.
     unsafe {
-        let is_free = (*to).woken <= (*to).moved;
-        if fed > (*to).fed && (is_free || asked > (*to).woken) {
-            (*to).waker = waker.tid;
-            (*to).woken = now();
+        let owes = (*from).open > 0;
+        let passes_on = !owes && (*from).woken > (*from).moved;
+        if !owes && !passes_on && (*from).fed <= (*to).fed {
+            return;
         }
+        if passes_on && (*from).waker == woken {
+            return; // its own work comes back
+        }
+        let is_first = (*to).woken <= (*to).moved;
+        let is_kept = (*to).place != place && (*to).weak == 0 && (*from).asked <= (*to).woken;
+        if !is_first && is_kept {
+            return;
+        }
+        (*to).waker = if passes_on { (*from).waker } else { waker.tid };
+        (*to).waker_turn = if passes_on { (*from).waker_turn } else { (*from).turn };
+        (*to).woken = now();
+        (*to).place = place;
+        (*to).weak = if !owes && (*to).open == 0 { 1 } else { 0 };
     }
 }
 

@@ -40,6 +40,8 @@ pub struct Scene {
     pub waker: u32,
     /// When that was.
     pub woken: Nanos,
+    /// [`Scene::turn`] of that thread then.
+    pub waker_turn: u32,
     /// The runtime's own task for which the bytes were moved (a goroutine's id).
     pub task: u64,
     /// The task that created it.

@@ -83,6 +83,7 @@ fn scene(record: &SegmentRecord) -> Scene {
         turn: record.turn,
         waker: record.waker,
         woken: Nanos(record.woken),
+        waker_turn: record.waker_turn,
         task: record.task,
         parent_task: record.parent_task,
     }
@@ -155,6 +156,8 @@ mod tests {
             turn: 1,
             waker: 2,
             woken: 3,
+            waker_turn: 6,
+            pad: 0,
             task: 4,
             parent_task: 5,
         };
@@ -164,7 +167,7 @@ mod tests {
         assert_eq!(segment.data, b"GET");
         assert_eq!((segment.dir, segment.starts, segment.len, segment.seq), (Direction::Tx, true, 100, 9));
         assert_eq!(segment.rx, progress);
-        let scene = Scene { turn: 1, waker: 2, woken: Nanos(3), task: 4, parent_task: 5 };
+        let scene = Scene { turn: 1, waker: 2, woken: Nanos(3), waker_turn: 6, task: 4, parent_task: 5 };
         assert_eq!(segment.stamp, Stamp { at: Nanos(7), tgid: 10, tid: 11, scene });
     }
 
@@ -180,6 +183,8 @@ mod tests {
             turn: 0,
             waker: 0,
             woken: 0,
+            waker_turn: 0,
+            pad: 0,
             task: 0,
             parent_task: 0,
         };

@@ -177,6 +177,11 @@ impl RunLedger {
             None,
         );
         add("socket calls: of 32-bit programs, whose memory is not read", self.kernel.calls_32_bit, None);
+        add(
+            "looks at threads (evidence of which request made which call): the kernel's table was full",
+            self.kernel.threads_full,
+            Some("fewer processes (--pid) helps"),
+        );
         add("message heads: their memory was not present", self.kernel.read_fault, None);
         add(
             "bytes: read from sockets that the kernel had closed already, or that did not fit into its table",

@@ -275,6 +275,6 @@ mod tests {
     #[test]
     fn a_connection_that_speaks_nothing_known_is_small() {
         assert!(size_of::<Connection>() <= 192, "{}", size_of::<Connection>());
-        assert!(size_of::<protocol::http1::Http1>() <= 384, "{}", size_of::<protocol::http1::Http1>());
+        assert!(size_of::<protocol::http1::Http1>() <= 400, "{}", size_of::<protocol::http1::Http1>());
     }
 }

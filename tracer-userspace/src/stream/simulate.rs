@@ -13,7 +13,7 @@ use tracer_common::abi::{ConnId, MAX_HEAD_BYTES, PEEK_BYTES, Progress, proto};
 use tracer_common::classify::{Class, classify_bytes};
 
 use super::Streams;
-use crate::event::{Counts, Direction, Endpoints, Open, Role, Segment, Stamp};
+use crate::event::{Counts, Direction, Endpoints, Mover, Open, Role, Scene, Segment, Stamp};
 use crate::exchange::{ExchangeId, Outcome, ResponseHead, Side, Step};
 use crate::protocol::Limits;
 use crate::time::Nanos;
@@ -70,6 +70,8 @@ pub struct Kernel {
     want: [usize; 2],
     first_seq: [u32; 2],
     opened: bool,
+    /// Who makes the next calls.
+    pub by: Mover,
     /// What it has recorded.
     pub events: Vec<Recorded>,
 }
@@ -90,6 +92,7 @@ impl Kernel {
             variation: Variation::default(),
             progress: [Progress::default(); 2],
             want: [0; 2],
+            by: Mover { tid: 1, turn: 0 },
             // Near the end of the number space, so that it wraps.
             first_seq: [u32::MAX - 100, 7_000],
             opened: false,
@@ -146,7 +149,7 @@ impl Kernel {
             }
             let segment = Segment {
                 conn: self.conn,
-                stamp: Stamp { at: Nanos(at), tgid: 1, tid: 1, ..Stamp::default() },
+                stamp: self.stamp(at),
                 dir,
                 rx,
                 tx,
@@ -169,6 +172,11 @@ impl Kernel {
         self.moved(dir, len, at, [0; 8]);
     }
 
+    fn stamp(&self, at: u64) -> Stamp {
+        let Mover { tid, turn } = self.by;
+        Stamp { at: Nanos(at), tgid: 1, tid, scene: Scene { turn, ..Scene::default() } }
+    }
+
     fn tail(&self, bytes: &[u8]) -> [u8; 8] {
         let mut tail = [0; 8];
         let last = bytes.get(bytes.len().saturating_sub(8)..).unwrap_or(bytes);
@@ -180,9 +188,9 @@ impl Kernel {
     }
 
     fn moved(&mut self, dir: Direction, len: u64, at: u64, tail: [u8; 8]) {
+        let Mover { tid, turn } = self.by;
         if let Some(progress) = self.progress.get_mut(index(dir)) {
-            *progress =
-                Progress { bytes: progress.bytes.saturating_add(len), last: at, tail, tid: 1, turn: 0 };
+            *progress = Progress { bytes: progress.bytes.saturating_add(len), last: at, tail, tid, turn };
         }
     }
 
@@ -197,7 +205,7 @@ impl Kernel {
             if self.role == Role::Active { (40_000, 8080) } else { (8080, 40_000) };
         self.events.push(Recorded::Open(Box::new(Open {
             conn: self.conn,
-            stamp: Stamp { at: Nanos(at), tgid: 1, tid: 1, ..Stamp::default() },
+            stamp: self.stamp(at),
             endpoints: Endpoints::Inet { local: address, local_port, remote: address, remote_port },
             netns: 1,
             inode: 1,

@@ -3,7 +3,7 @@
 use super::simulate::{Kernel, Recorded, Told, collect, replay};
 use super::*;
 use crate::event::Direction::{Rx, Tx};
-use crate::event::{Endpoints, Role};
+use crate::event::{Endpoints, Mover, Role};
 use crate::exchange::Outcome;
 use crate::protocol::guess::Guess;
 
@@ -65,6 +65,42 @@ fn reading_counts_twice_does_no_harm() {
     assert!(matches!(out.last(), Some(Step::End { end: Nanos(40), .. })));
     assert_eq!(out.len(), 3);
     assert_eq!(streams.ledger().seen, kernel.bytes());
+}
+
+#[test]
+fn whoever_moved_the_last_byte_of_a_response_is_told() {
+    let by = |tid, turn| Mover { tid, turn };
+    let mut kernel = Kernel::new(1, Role::Passive);
+    kernel.by = by(1, 5);
+    kernel.call(Rx, GET, 10);
+    kernel.by = by(2, 7);
+    kernel.call(Tx, b"HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n", 20);
+    // Counted only.
+    kernel.by = by(3, 9);
+    kernel.sendfile(Tx, 3000, 30);
+    kernel.by = by(4, 1);
+    kernel.sendfile(Tx, 2000, 40);
+    // Another direction's bytes are not the response's.
+    kernel.by = by(5, 2);
+    kernel.call(Rx, GET, 50);
+    // In one piece, and a piece of which only the beginning is captured.
+    kernel.by = by(6, 3);
+    kernel.call(Tx, OK, 60);
+    kernel.call(Rx, GET, 70);
+    kernel.by = by(7, 4);
+    let long = [b"HTTP/1.1 200 OK\r\nContent-Length: 9000\r\n\r\n".as_slice(), &[b'x'; 9000]].concat();
+    kernel.call(Tx, &long, 80);
+    kernel.sweep(90);
+    kernel.close(95);
+    let (_, out) = steps_of(&kernel);
+    let ends: Vec<(Nanos, Mover)> = out
+        .iter()
+        .filter_map(|step| match step {
+            Step::End { end, by, .. } => Some((*end, *by)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(ends, [(Nanos(40), by(4, 1)), (Nanos(60), by(6, 3)), (Nanos(80), by(7, 4))]);
 }
 
 #[test]

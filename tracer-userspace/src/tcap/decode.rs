@@ -125,9 +125,14 @@ impl Decoder {
     }
 
     fn stamp(&self, stamp: wire::Stamp) -> Stamp {
-        let wire::Stamp { at, tgid, tid, turn, waker, woken, task, parent_task } = stamp;
+        let wire::Stamp { at, tgid, tid, turn, waker, woken, task, parent_task, waker_turn } = stamp;
         let woken = if waker == 0 { Nanos(0) } else { self.time(woken) };
-        Stamp { at: self.time(at), tgid, tid, scene: Scene { turn, waker, woken, task, parent_task } }
+        Stamp {
+            at: self.time(at),
+            tgid,
+            tid,
+            scene: Scene { turn, waker, woken, waker_turn, task, parent_task },
+        }
     }
 
     fn stamp_in(&self, value: Value<'_>) -> Option<Stamp> {
@@ -143,6 +148,7 @@ impl Decoder {
                 6 => stamp.woken = value.sint64()?,
                 7 => stamp.task = value.uint64()?,
                 8 => stamp.parent_task = value.uint64()?,
+                9 => stamp.waker_turn = value.uint32()?,
                 _ => {}
             }
         }

@@ -129,7 +129,7 @@ impl Encoder {
     }
 
     fn stamp(&self, stamp: event::Stamp) -> Stamp {
-        let event::Scene { turn, waker, woken, task, parent_task } = stamp.scene;
+        let event::Scene { turn, waker, woken, waker_turn, task, parent_task } = stamp.scene;
         Stamp {
             at: self.time(stamp.at),
             tgid: stamp.tgid,
@@ -139,6 +139,7 @@ impl Encoder {
             woken: if waker == 0 { 0 } else { self.time(woken) },
             task,
             parent_task,
+            waker_turn,
         }
     }
 

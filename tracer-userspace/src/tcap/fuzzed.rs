@@ -161,6 +161,7 @@ fn stamp(input: &mut Input<'_>) -> wire::Stamp {
         woken: input.number() as i64,
         task: input.number(),
         parent_task: input.number(),
+        waker_turn: u32::from(input.byte() % 4),
     }
 }
 

@@ -144,6 +144,9 @@ pub struct Stamp {
     /// The task that created it.
     #[prost(uint64, tag = "8")]
     pub parent_task: u64,
+    /// `turn` of the waker then.
+    #[prost(uint32, tag = "9")]
+    pub waker_turn: u32,
 }
 
 /// Which end of a connection.

@@ -5,6 +5,7 @@
 
 mod bystander;
 mod contenders;
+mod evidence;
 mod offline;
 mod own;
 mod report;
@@ -30,14 +31,14 @@ pub struct Options {
     /// Write the result into docs/benchmarks.md
     #[arg(long)]
     write: bool,
-    /// Only these parts: bystander, victim, own, offline (default: all)
+    /// Only these parts: bystander, victim, own, evidence, offline (default: all)
     parts: Vec<String>,
 }
 
 /// Runs the benchmarks; all but `offline` need root.
 pub fn run(options: &Options) -> Result<()> {
     let wanted = |part: &str| options.parts.is_empty() || options.parts.iter().any(|p| p == part);
-    let live = ["bystander", "victim", "own"].into_iter().any(wanted);
+    let live = ["bystander", "victim", "own", "evidence"].into_iter().any(wanted);
     if live {
         setup::bench()?;
     }
@@ -56,6 +57,13 @@ pub fn run(options: &Options) -> Result<()> {
         show(report::OFFLINE, &offline::markdown(&offline::measure(&tracer, options.rounds)?)?)?;
     }
     if !live {
+        return Ok(());
+    }
+    if wanted("evidence") {
+        let cost = evidence::measure(options.rounds)?;
+        show(report::EVIDENCE, &evidence::markdown(&cost, options.rounds)?)?;
+    }
+    if !["bystander", "victim", "own"].into_iter().any(wanted) {
         return Ok(());
     }
     let mut report = report::Report::new(options.rounds, options.seconds)?;

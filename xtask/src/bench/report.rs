@@ -30,6 +30,11 @@ pub struct Place {
 /// What the tracer costs while it records.
 pub const LIVE: Place =
     Place { begin: "<!-- measured: begin (cargo xtask bench --write) -->", end: "<!-- measured: end -->" };
+/// What gathering evidence costs the traced.
+pub const EVIDENCE: Place = Place {
+    begin: "<!-- evidence: begin (cargo xtask bench evidence --write) -->",
+    end: "<!-- evidence: end -->",
+};
 /// What the analysis of a capture costs.
 pub const OFFLINE: Place = Place {
     begin: "<!-- offline: begin (cargo xtask bench offline --write) -->",
