@@ -24,8 +24,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 
 use self::elf::{Elf, Machine};
-pub(super) use self::handover::Missing;
 use self::handover::Handover;
+pub(super) use self::handover::Missing;
 use self::layout::Layout;
 pub(super) use self::version::Version;
 
@@ -42,6 +42,24 @@ pub(super) struct Program {
     pub entry: u64,
     /// Where `net/http` hands requests over.
     pub handover: Result<Handover, Missing>,
+}
+
+impl fmt::Display for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Layout { goid, parent, start } = self.layout;
+        write!(
+            f,
+            "Go 1.{}, goid={goid} parentGoid={parent} startpc={start} g={}",
+            self.version.minor, self.slot
+        )?;
+        match &self.handover {
+            Ok(Handover { round_trip, write_loop, writer }) => {
+                let (asks, writes) = (round_trip.offset, write_loop.offset);
+                write!(f, "; probed at {asks:#x} and {writes:#x}; writers begin at {writer:#x}")
+            }
+            Err(missing) => write!(f, "; not probed: {missing}"),
+        }
+    }
 }
 
 /// Why goroutines of a program cannot be told from each other: a sentence's end.

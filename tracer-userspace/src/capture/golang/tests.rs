@@ -140,7 +140,16 @@ impl Made {
         let names_at = 72u64;
         let entries_at = (names_at + names.len() as u64 + 8).next_multiple_of(8);
         let mut head = vec![0xf1, 0xff, 0xff, 0xff, 0, 0, 1, 8];
-        let parts = [count as u64, 0, self.text, names_at, entries_at - 4, entries_at - 3, entries_at - 2, entries_at];
+        let parts = [
+            count as u64,
+            0,
+            self.text,
+            names_at,
+            entries_at - 4,
+            entries_at - 3,
+            entries_at - 2,
+            entries_at,
+        ];
         head.extend(parts.iter().flat_map(|word| word.to_le_bytes()));
         let table = [head, names, vec![0; 16]].concat();
         let table = [&table[..entries_at as usize], &entries, &functions].concat();
@@ -185,7 +194,9 @@ fn a_program_that_calls_nobody_needs_no_probe() {
 
 #[test]
 fn what_is_not_known_is_said() {
-    for (version, said) in [("go1.20.14", "structures of go1.20.14"), ("devel +abc", "devel +abc"), ("", "structures")] {
+    for (version, said) in
+        [("go1.20.14", "structures of go1.20.14"), ("devel +abc", "devel +abc"), ("", "structures")]
+    {
         let error = Made { version, ..Made::default() }.examined().unwrap_err().to_string();
         assert!(error.contains(said), "{version}: {error}");
     }
@@ -228,8 +239,8 @@ fn files_that_were_cut_or_damaged_are_read_to_no_harm() {
         let mut file = whole.clone();
         // Where something stands: heads, table, code, version.
         for _ in 0..1 + round % 8 {
-            let (from, len) =
-                [(0, 0x340), (PCLNTAB, 0x180), (CODE, 0x140), (DATA, 0x50), (NAMES, 0x40)][next() as usize % 5];
+            let (from, len) = [(0, 0x340), (PCLNTAB, 0x180), (CODE, 0x140), (DATA, 0x50), (NAMES, 0x40)]
+                [next() as usize % 5];
             file[(from + next() % len) as usize] = next() as u8;
         }
         if round % 3 == 0 {
