@@ -92,7 +92,7 @@ fn score(front: &Service, calls: &[Call], capture: &Path) -> Result<Score> {
     for call in calls {
         let (path, request) = served.get(&*call.incoming).context("a request is missing")?;
         let (_, asked) = called.get(&*call.outgoing).context("a call is missing")?;
-        let who = |who: &Value, field: &str| who[field].as_u64().context("no number");
+        let who = |who: &Value, field: &str| who.get(field).and_then(Value::as_u64).context("no number");
         let serves = who(request, "task")?;
         let asks = who(asked, if *path == "/fan" { "parent_task" } else { "task" })?;
         match (serves, asks) {
