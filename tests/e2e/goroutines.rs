@@ -38,6 +38,7 @@ fn main() -> ExitCode {
             tests.push(test(format!("{name}_{connections}"), move || asked_for(build, connections, false)));
         }
     }
+    tests.push(test("members_lie_where_the_debug_information_says", members));
     tests.push(test("connections_that_were_open_before", || asked_for(Build::Stripped, 8, true)));
     suite::run(NEEDS, tests)
 }
@@ -91,7 +92,7 @@ fn score(front: &Service, calls: &[Call], capture: &Path) -> Result<Score> {
     for call in calls {
         let (path, request) = served.get(&*call.incoming).context("a request is missing")?;
         let (_, asked) = called.get(&*call.outgoing).context("a call is missing")?;
-        let who = |who: &Value, field: &str| who[field].as_u64().context("no number");
+        let who = |who: &Value, field: &str| who.get(field).and_then(Value::as_u64).context("no number");
         let serves = who(request, "task")?;
         let asks = who(asked, if *path == "/fan" { "parent_task" } else { "task" })?;
         match (serves, asks) {
@@ -105,4 +106,37 @@ fn score(front: &Service, calls: &[Call], capture: &Path) -> Result<Score> {
         }
     }
     Ok(score)
+}
+
+/// Offsets are known by the version of Go; this is the version that is here.
+fn members() -> Result<String> {
+    let service = golang::start(&Options::default())?;
+    let truth = golang::layout(&service)?;
+    let member = |name: &str| truth.get(name).copied().with_context(|| format!("no {name} in {truth:?}"));
+    let tracer = Tracer::record(&["-v", "--pid", &service.pid().to_string()])?;
+    let said = tracer.stop()?.said;
+    let told = said.lines().find(|line| line.contains("goid=")).context("nothing was said of it")?;
+    for name in ["goid", "parentGoid", "startpc"] {
+        // There are no parents before Go 1.21.
+        let bytes = if name == "parentGoid" {
+            member("runtime.g.parentGoid").unwrap_or(0)
+        } else {
+            member(&format!("runtime.g.{name}"))?
+        };
+        ensure!(told.contains(&format!("{name}={bytes} ")), "{name} is at {bytes}: {told}");
+    }
+    // What the probes take to be the same in all versions (`tracer_common::golang`).
+    for (name, bytes) in [
+        ("net/http.persistConn.conn", 80),
+        ("net.TCPConn.conn", 0),
+        ("net.conn.fd", 0),
+        ("net.netFD.pfd", 0),
+        ("internal/poll.FD.Sysfd", 16),
+        ("net.netFD.family", 56),
+        ("net.netFD.sotype", 64),
+        ("net.netFD.isConnected", 72),
+    ] {
+        ensure!(member(name)? == bytes, "{name} is at {}", member(name)?);
+    }
+    Ok(told.to_owned())
 }

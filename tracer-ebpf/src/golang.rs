@@ -10,7 +10,7 @@ use aya_ebpf::programs::ProbeContext;
 use tracer_common::golang::{CONN, GoProcess, NETFD_CONNECTED, NETFD_DESCRIPTOR, NETFD_FAMILY, NETFD_TYPE};
 
 use crate::kernel::read_user;
-use crate::select::{Who, selected};
+use crate::select::selected;
 use crate::task::of_goroutine;
 
 /// Processes of Go programs, by process id.
@@ -21,15 +21,15 @@ pub static GO: HashMap<u32, GoProcess> = HashMap::with_max_entries(4096, 0);
 /// their next request.
 const CONNECTIONS: u32 = 16_384;
 
-/// Who asked for the request that a connection has: by process id and the address of `net/http.persistConn`.
+/// Who asked for the request that a connection has: by the process (`GoProcess::serial`) and the address of `net/http.persistConn`.
 #[map]
 static GO_CALLS: LruHashMap<[u64; 2], GoCall> = LruHashMap::with_max_entries(CONNECTIONS, 0);
 
-/// The connection that a goroutine writes for: by process id and the goroutine's id, which is never used again.
+/// The connection that a goroutine writes for: by the process and the goroutine's id, which is never used again.
 #[map]
 static GO_WRITERS: LruHashMap<[u64; 2], u64> = LruHashMap::with_max_entries(CONNECTIONS, 0);
 
-/// The same by process id and descriptor, for connections whose writing goroutine began before the probes.
+/// The same by the process and descriptor, for connections whose writing goroutine began before the probes.
 #[map]
 static GO_FDS: LruHashMap<[u64; 2], u64> = LruHashMap::with_max_entries(CONNECTIONS, 0);
 
@@ -70,20 +70,19 @@ fn receiver_and_goroutine(ctx: &ProbeContext) -> (u64, u64) {
 
 /// The process that the current task belongs to, if it is traced and known to be Go.
 #[inline(always)]
-fn process() -> Option<(Who, &'static GoProcess)> {
+fn process() -> Option<&'static GoProcess> {
     let who = selected()?;
     // SAFETY: userspace only adds and removes elements; one that is removed meanwhile stays readable.
-    let process = unsafe { GO.get(&who.tgid) }?;
-    Some((who, process))
+    unsafe { GO.get(&who.tgid) }
 }
 
 /// `func (pc *persistConn) roundTrip(req *transportRequest) (resp *Response, err error)`
 #[uprobe]
 pub fn go_round_trip(ctx: ProbeContext) -> u32 {
-    let Some((who, process)) = process() else { return 0 };
+    let Some(process) = process() else { return 0 };
     let (conn, goroutine) = receiver_and_goroutine(&ctx);
     let (task, parent) = of_goroutine(process, goroutine);
-    let key = [u64::from(who.tgid), conn];
+    let key = [process.serial, conn];
     if let Some(call) = GO_CALLS.get_ptr_mut(&key) {
         // SAFETY: an element of the table. The connection has one request at a time, and this is what begins it.
         let has_writer = unsafe {
@@ -99,7 +98,7 @@ pub fn go_round_trip(ctx: ProbeContext) -> u32 {
         return 0;
     }
     if let Some(fd) = descriptor(conn) {
-        let _ = GO_FDS.insert(&[u64::from(who.tgid), fd], &conn, 0);
+        let _ = GO_FDS.insert(&[process.serial, fd], &conn, 0);
     }
     0
 }
@@ -107,17 +106,16 @@ pub fn go_round_trip(ctx: ProbeContext) -> u32 {
 /// `func (pc *persistConn) writeLoop()`
 #[uprobe]
 pub fn go_write_loop(ctx: ProbeContext) -> u32 {
-    let Some((who, process)) = process() else { return 0 };
+    let Some(process) = process() else { return 0 };
     let (conn, goroutine) = receiver_and_goroutine(&ctx);
     let (task, _) = of_goroutine(process, goroutine);
     if task == 0 {
         return 0;
     }
-    let tgid = u64::from(who.tgid);
-    if GO_WRITERS.insert(&[tgid, task], &conn, 0).is_err() {
+    if GO_WRITERS.insert(&[process.serial, task], &conn, 0).is_err() {
         return 0;
     }
-    let key = [tgid, conn];
+    let key = [process.serial, conn];
     match GO_CALLS.get_ptr_mut(&key) {
         // The first request may have been asked for before this goroutine ran.
         // SAFETY: an element of the table.
@@ -147,19 +145,18 @@ fn descriptor(conn: u64) -> Option<u64> {
 /// The goroutine, and its parent, for which one that writes for connections begins (or goes on) to write a message to
 /// a descriptor; `None` if it is no such goroutine. Zeros if it is one and it is not known who asked.
 #[inline(always)]
-pub fn asked_by(tgid: u32, writer: u64, fd: u64, is_writer: bool, starts: bool) -> Option<(u64, u64)> {
-    let tgid = u64::from(tgid);
+pub fn asked_by(serial: u64, writer: u64, fd: u64, is_writer: bool, starts: bool) -> Option<(u64, u64)> {
     // SAFETY: a word that is written once.
-    let conn = match unsafe { GO_WRITERS.get(&[tgid, writer]) } {
+    let conn = match unsafe { GO_WRITERS.get(&[serial, writer]) } {
         Some(conn) => *conn,
         None if !is_writer => return None,
         // SAFETY: a word; it is replaced as a whole.
-        None => match unsafe { GO_FDS.get(&[tgid, fd & 0xffff_ffff]) } {
+        None => match unsafe { GO_FDS.get(&[serial, fd & 0xffff_ffff]) } {
             Some(conn) => *conn,
             None => return Some((0, 0)),
         },
     };
-    let Some(call) = GO_CALLS.get_ptr_mut(&[tgid, conn]) else { return Some((0, 0)) };
+    let Some(call) = GO_CALLS.get_ptr_mut(&[serial, conn]) else { return Some((0, 0)) };
     // SAFETY: an element of the table. Who asked has handed the request over and does not write here until it is answered.
     unsafe {
         if starts {

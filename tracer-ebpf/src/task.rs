@@ -28,7 +28,7 @@ pub fn current(tgid: u32, which: u8, fd: u64, starts: bool) -> (u64, u64) {
             return own;
         }
     }
-    asked_by(tgid, own.0, fd, is_writer, starts).unwrap_or(own)
+    asked_by(process.serial, own.0, fd, is_writer, starts).unwrap_or(own)
 }
 
 /// The id of a goroutine and that of its parent. On the stack of the scheduler (`g0`) the id is 0, and then nobody's

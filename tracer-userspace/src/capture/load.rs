@@ -222,6 +222,11 @@ impl Probes {
         self.goroutines.add(&mut self.ebpf, pid)
     }
 
+    /// What this kernel will not show of Go programs: ends of sentences.
+    pub fn go_troubles(&mut self) -> Vec<String> {
+        self.goroutines.troubles(&mut self.ebpf)
+    }
+
     /// For the moment of a map's use, where that would make others' calls be missed.
     pub(super) fn undisturbed(&self) -> Option<Undisturbed> {
         let by_perf = |probe: &Probe| {

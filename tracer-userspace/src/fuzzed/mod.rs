@@ -21,11 +21,12 @@ pub(crate) use input::Input;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets, in the order of their names.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 13] = [
     ("analysis", analysis::run),
     ("btf", btf::run),
     ("commands", commands::run),
     ("exchanges", exchanges::run),
+    ("golang", crate::capture::fuzzed::go_programs),
     ("http1", crate::protocol::http1::fuzzed::run),
     ("kernel_text", crate::capture::fuzzed::kernel_text),
     ("netlink", crate::capture::fuzzed::netlink),

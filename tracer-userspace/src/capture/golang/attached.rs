@@ -49,12 +49,16 @@ pub struct Goroutines {
     loaded: bool,
     /// The kernel's side can find the goroutine of a thread.
     possible: bool,
+    /// Processes so far.
+    serial: u64,
 }
+
+const NO_POINTER: &str = "where this kernel keeps a thread's pointer is not known";
 
 impl Goroutines {
     /// None yet. `possible`: the kernel's side can find a thread's pointer.
     pub fn new(processes: HashMap<MapData, u32, GoProcess>, possible: bool) -> Self {
-        Self { processes, known: FxHashMap::default(), probed: 0, loaded: false, possible }
+        Self { processes, known: FxHashMap::default(), probed: 0, loaded: false, possible, serial: 0 }
     }
 
     /// A process of a Go program: from now on the records tell its goroutines. What cannot be told of it is returned,
@@ -80,7 +84,8 @@ impl Goroutines {
             self.known.insert(id, known);
         }
         if let Some(Known::Program(program)) = self.known.get(&id) {
-            let told = process(program, pid);
+            self.serial += 1;
+            let told = process(program, pid, self.serial);
             let _undisturbed = Undisturbed::begin();
             if let Some(Err(error)) = told.map(|told| self.processes.insert(pid, told, 0)) {
                 log::info!("process {pid}: {error}");
@@ -92,11 +97,14 @@ impl Goroutines {
     fn look(&self, path: &PathBuf, notes: &mut Vec<String>) -> Known {
         let why = if self.possible {
             match File::open(path).map_err(Into::into).and_then(|file| examine(&file)) {
-                Ok(program) => return Known::Program(program),
+                Ok(program) => {
+                    log::info!("{}: {program}", path.display());
+                    return Known::Program(program);
+                }
                 Err(unknown) => unknown.to_string(),
             }
         } else {
-            "where this kernel keeps a thread's pointer is not known".to_owned()
+            NO_POINTER.to_owned()
         };
         notes.push(format!("its goroutines cannot be told from each other: {why}"));
         Known::Unknown
@@ -146,6 +154,17 @@ impl Goroutines {
         Ok(())
     }
 
+    /// What will be missing of every Go program on this kernel: ends of sentences. Puts the programs into the kernel.
+    pub fn troubles(&mut self, ebpf: &mut Ebpf) -> Vec<String> {
+        let mut troubles = Vec::new();
+        if !self.possible {
+            troubles.push(format!("which goroutine of a Go program does what ({NO_POINTER})"));
+        } else if let Err(error) = self.load(ebpf) {
+            troubles.push(format!("for which goroutine Go's net/http makes a call ({error})"));
+        }
+        troubles
+    }
+
     /// Takes the probes away.
     pub fn detach(&mut self, ebpf: &mut Ebpf) {
         if !std::mem::take(&mut self.loaded) {
@@ -172,7 +191,7 @@ fn uprobe<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut UProbe, 
 }
 
 /// What the kernel's side must know of a process; `None` if it has ended.
-fn process(program: &Program, pid: u32) -> Option<GoProcess> {
+fn process(program: &Program, pid: u32, serial: u64) -> Option<GoProcess> {
     let writer = match program.handover {
         Ok(handover) if handover.writer != 0 => {
             // Position-independent programs are moved as a whole.
@@ -183,6 +202,7 @@ fn process(program: &Program, pid: u32) -> Option<GoProcess> {
     };
     let layout = program.layout;
     Some(GoProcess {
+        serial,
         writer,
         slot: program.slot,
         goid: layout.goid,

@@ -44,6 +44,24 @@ pub(super) struct Program {
     pub handover: Result<Handover, Missing>,
 }
 
+impl fmt::Display for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Layout { goid, parent, start } = self.layout;
+        write!(
+            f,
+            "Go 1.{}, goid={goid} parentGoid={parent} startpc={start} g={}",
+            self.version.minor, self.slot
+        )?;
+        match &self.handover {
+            Ok(Handover { round_trip, write_loop, writer }) => {
+                let (asks, writes) = (round_trip.offset, write_loop.offset);
+                write!(f, "; probed at {asks:#x} and {writes:#x}; writers begin at {writer:#x}")
+            }
+            Err(missing) => write!(f, "; not probed: {missing}"),
+        }
+    }
+}
+
 /// Why goroutines of a program cannot be told from each other: a sentence's end.
 #[derive(Debug)]
 pub(super) enum Unknown {

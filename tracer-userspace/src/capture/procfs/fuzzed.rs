@@ -46,7 +46,7 @@ pub(crate) fn program(data: &[u8]) {
 }
 
 /// A file in memory.
-struct InMemory<'a>(&'a [u8]);
+pub(crate) struct InMemory<'a>(pub(crate) &'a [u8]);
 
 impl FileExt for InMemory<'_> {
     fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {

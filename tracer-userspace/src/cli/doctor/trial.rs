@@ -68,12 +68,13 @@ pub fn make(facts: &HostFacts, args: &DoctorArgs) -> Trial {
 
 fn examine(Started { mut probes, attempts }: Started) -> Trial {
     let programs = probes.programs().into_iter().map(program).collect();
+    let go = probes.go_troubles();
     let offsets = probes.fields.iter().map(offset).collect();
     Trial {
         providers: outcomes(&attempts),
         provider: Some(probes.provider.name().to_owned()),
         programs,
-        missing: probes.missing.iter().map(ToString::to_string).collect(),
+        missing: probes.missing.iter().map(ToString::to_string).chain(go).collect(),
         offsets,
         // Only what has passed it is started.
         self_check: Ok(()),
