@@ -181,11 +181,11 @@ fn number(value: &Value) -> Option<f64> {
 }
 
 /// The best of the candidates that stand in a span without a parent, and how sure the tracer is of it:
-/// `[{"span": ID, "confidence": NUMBER}, ...]`.
+/// `[{"spanId": ID, "confidence": NUMBER}, ...]`.
 fn best_candidate(span: &Span) -> Option<(&str, f64)> {
     let list = span.tags.get("tracer.link.candidates")?.as_array()?;
     list.iter()
-        .filter_map(|one| Some((one.get("span")?.as_str()?, one.get("confidence").and_then(number)?)))
+        .filter_map(|one| Some((one.get("spanId")?.as_str()?, one.get("confidence").and_then(number)?)))
         .max_by(|(_, a), (_, b)| a.total_cmp(b))
 }
 
@@ -239,8 +239,8 @@ mod tests {
     fn a_call_without_a_parent_is_open_and_its_best_candidate_counts_in_the_bins() {
         let mut call = span(3, "client", "o1", None, 150, 400);
         call["tags"]["tracer.link.candidates"] = json!([
-            { "span": "0000000000000002", "confidence": 0.2 },
-            { "span": "0000000000000001", "confidence": 0.6 },
+            { "spanId": "0000000000000002", "confidence": 0.2 },
+            { "spanId": "0000000000000001", "confidence": 0.6 },
         ]);
         call["tags"]["tracer.link.reason"] = json!("2 requests could have made this call");
         let trace = trace(vec![span(1, "server", "i1", None, 100, 900), call]);

@@ -49,7 +49,6 @@ impl Recorder {
             time: self.time,
         };
         let said = |service: &Running| format!("the service said:\n{}", service.output());
-        let said = |service: &Running| format!("the service said:\n{}", service.output());
         if cell.service.warm_up > Duration::ZERO {
             let warm_up = Drive { requests: usize::MAX, time: cell.service.warm_up, ..drive.clone() };
             warm_up.closed(8).with_context(|| said(&service))?;

@@ -63,7 +63,11 @@ impl Front {
     }
 }
 
-async fn serve(State(front): State<Arc<Front>>, Path(path): Path<String>, headers: HeaderMap) -> &'static str {
+async fn serve(
+    State(front): State<Arc<Front>>,
+    Path(path): Path<String>,
+    headers: HeaderMap,
+) -> &'static str {
     let incoming = headers.get("x-truth-id").and_then(|id| id.to_str().ok()).unwrap_or(NOBODY).to_owned();
     for &step in plan(&path) {
         if path == "skip" && random() % 10 < 3 {
