@@ -38,23 +38,28 @@ pub struct Cost {
 /// Measures in turn, so that slow changes of the machine hit all alike.
 pub fn measure(rounds: usize) -> Result<Cost> {
     let mut calls = Calls::new()?;
-    let mut rows: [Vec<Times>; 3] = Default::default();
+    let (mut untraced_rows, mut socket_rows, mut all_rows) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..rounds {
         eprintln!("evidence, round {} of {rounds}", round + 1);
         let before = calls.time()?;
         let sockets = calls.traced("sockets")?;
         let all = calls.traced("all")?;
         let after = calls.time()?;
-        let untraced: Times = std::array::from_fn(|at| before[at].min(after[at]));
-        let added = |times: Times| -> Times { std::array::from_fn(|at| times[at] - untraced[at]) };
-        rows[1].push(added(sockets));
-        rows[2].push(added(all));
-        rows[0].push(untraced);
+        let untraced: Times = std::array::from_fn(|at| pick(&before, at).min(pick(&after, at)));
+        let added =
+            |times: Times| -> Times { std::array::from_fn(|at| pick(&times, at) - pick(&untraced, at)) };
+        untraced_rows.push(untraced);
+        socket_rows.push(added(sockets));
+        all_rows.push(added(all));
     }
-    let [untraced, sockets, all] = rows.map(|row| -> Times {
-        std::array::from_fn(|at| median(&row.iter().map(|times| times[at]).collect::<Vec<_>>()))
-    });
-    Ok(Cost { untraced, sockets, all })
+    let middle = |rows: &[Times]| -> Times {
+        std::array::from_fn(|at| median(&rows.iter().map(|times| pick(times, at)).collect::<Vec<_>>()))
+    };
+    Ok(Cost { untraced: middle(&untraced_rows), sockets: middle(&socket_rows), all: middle(&all_rows) })
+}
+
+fn pick(times: &Times, at: usize) -> f64 {
+    times.get(at).copied().unwrap_or(f64::NAN)
 }
 
 /// As a table.
@@ -65,7 +70,8 @@ pub fn markdown(cost: &Cost, rounds: usize) -> Result<String> {
     );
     out += "| call of a traced process | untraced | `--evidence sockets` | all | evidence alone |\n|---|---|---|---|---|\n";
     for (at, (name, _)) in CALLS.iter().enumerate() {
-        let (untraced, sockets, all) = (cost.untraced[at], cost.sockets[at], cost.all[at]);
+        let (untraced, sockets, all) =
+            (pick(&cost.untraced, at), pick(&cost.sockets, at), pick(&cost.all, at));
         writeln!(out, "| {name} | {untraced:.0} | {sockets:+.0} | {all:+.0} | **{:+.0}** |", all - sockets)?;
     }
     out.push('\n');
@@ -115,10 +121,10 @@ impl Calls {
         let mut best = [f64::MAX; CALLS.len()];
         let begun = Instant::now();
         while begun.elapsed() < PATIENCE * CALLS.len() as u32 {
-            for (at, (_, count)) in CALLS.iter().enumerate() {
+            for (at, ((_, count), best)) in CALLS.iter().zip(&mut best).enumerate() {
                 let stretch = Instant::now();
                 self.stretch(at, *count)?;
-                best[at] = best[at].min(stretch.elapsed().as_nanos() as f64 / f64::from(*count));
+                *best = best.min(stretch.elapsed().as_nanos() as f64 / f64::from(*count));
             }
         }
         Ok(best)
