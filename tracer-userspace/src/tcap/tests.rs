@@ -32,7 +32,7 @@ fn description() -> Description {
 
 fn stamp(at: u64, tgid: u32) -> Stamp {
     // Some threads were woken, at the batch's base even, and some were not.
-    let (waker, woken) = if at % 2 == 0 { (tgid + 2, Nanos(BEGAN + at % 3)) } else { (0, Nanos(0)) };
+    let (waker, woken) = if at.is_multiple_of(2) { (tgid + 2, Nanos(BEGAN + at % 3)) } else { (0, Nanos(0)) };
     let scene =
         Scene { turn: at as u32 % 5, waker, woken, waker_turn: waker % 7, task: at % 7, parent_task: at % 3 };
     Stamp { at: Nanos(at), tgid, tid: tgid + 1, scene }
