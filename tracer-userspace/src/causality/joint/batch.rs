@@ -23,6 +23,8 @@ pub struct Mark {
     pub nth: u32,
     /// When it was handed over.
     pub woken: u64,
+    /// In which turn of the waker's loop; 0: not known.
+    pub waker_turn: u32,
     /// The thread reads no requests, while others do: a worker. What it does next is whatever job it is given next.
     pub worker: bool,
 }
@@ -37,6 +39,7 @@ impl Mark {
             turn: scene.turn,
             waker: scene.waker,
             woken: scene.woken.0,
+            waker_turn: scene.waker_turn,
             nth: 0,
             worker: false,
         }

@@ -4,7 +4,7 @@ use rustc_hash::FxHashMap;
 
 use super::batch::{Batch, Call, Given, Mark, Request};
 use super::field::NOBODY;
-use super::symbols::Symbols;
+use super::symbols::{CALL_OPS, Symbols};
 use super::{Decision, solve};
 use crate::arena::Key;
 use crate::causality::{CallKind, EvidenceSet};
@@ -23,6 +23,15 @@ const PATIENCE: u64 = 10_000_000_000;
 const MOST: usize = 24_576;
 /// Finished work is learned from, and forgotten, when there is so much of it.
 const LESSON: usize = 512;
+
+/// So many calls of a kind outside requests, and one in so many, and no call of that kind is told to be a request's.
+const FEW_STRAYS: u32 = 2;
+const STRAY_SHARE: u32 = 100;
+
+/// What is weighed is never surer than this: a rule that needs no weighing is.
+const MOST_SURE: f32 = 0.985;
+/// And if such calls are made outside requests too.
+const DOUBT: f32 = 0.5;
 
 /// Whose a call is, as far as is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +67,9 @@ pub struct Journal {
     /// Ended requests and calls since the last lesson.
     finished: usize,
     batches: u64,
+    /// By kind of call: all, and those that no request can have made.
+    seen: [u32; CALL_OPS],
+    strays: [u32; CALL_OPS],
 }
 
 /// What came of closing.
@@ -108,10 +120,14 @@ impl Journal {
             return;
         }
         self.index.insert(span, (false, self.calls.len() as u32));
+        let op = self.symbols.call(kind.number());
+        if let Some(seen) = self.seen.get_mut(usize::from(op)) {
+            *seen = seen.saturating_add(1);
+        }
         self.calls.push(OwnCall {
             call: Call {
                 span,
-                op: self.symbols.call(kind.number()),
+                op,
                 wrote: Mark::of(stamp),
                 got: Mark::default(),
                 start: first.0,
@@ -164,6 +180,7 @@ impl Journal {
     pub fn wait(&mut self, span: Key) -> bool {
         // Nobody is there whose it could be.
         if self.open == 0 {
+            self.strayed(span);
             self.is(span, None);
             return false;
         }
@@ -176,6 +193,21 @@ impl Journal {
         };
         self.waiting += usize::from(found);
         found
+    }
+
+    /// A call turned out to be no request's.
+    fn strayed(&mut self, span: Key) {
+        let op = self.call_of(span).map(|own| usize::from(own.call.op));
+        if let Some(strays) = op.and_then(|op| self.strays.get_mut(op)) {
+            *strays = strays.saturating_add(1);
+        }
+    }
+
+    /// Whether calls of a kind are also made outside requests.
+    fn strays(&self, op: u8) -> bool {
+        let of = |counts: &[u32; CALL_OPS]| counts.get(usize::from(op)).copied().unwrap_or(0);
+        let (strays, seen) = (of(&self.strays), of(&self.seen));
+        strays >= FEW_STRAYS && strays.saturating_mul(STRAY_SHARE) >= seen
     }
 
     /// A call is this request's, or nobody's.
@@ -224,18 +256,28 @@ impl Journal {
             found.insert(answer.call, answer.votes);
         }
         for (index, at) in order.iter().enumerate() {
-            let Some(own) = self.calls.get_mut(*at as usize) else { continue };
-            if own.whose != Whose::Open || !ready(&own.call) {
+            let Some(own) = self.calls.get(*at as usize).filter(|own| own.whose == Whose::Open) else {
+                continue;
+            };
+            let (span, op) = (own.call.span, own.call.op);
+            if !ready(&own.call) {
                 continue;
             }
             let votes = found.remove(&(index as u32)).unwrap_or_default();
+            if votes.is_empty() {
+                self.strayed(span);
+            }
+            // What the process does outside requests too is not told to be a request's: any may be open by chance.
+            let share = if self.strays(op) { DOUBT } else { MOST_SURE };
             let spans = |request: u32| batch.requests.get(request as usize).map(|request| request.span);
-            let votes: Vec<(Key, f32)> =
-                votes.iter().filter_map(|(request, share)| Some((spans(*request)?, *share))).collect();
+            let candidates: Vec<(Key, f32)> =
+                votes.iter().filter_map(|(request, vote)| Some((spans(*request)?, *vote * share))).collect();
             let evidence = evidence(&batch, &best, &model, index as u32);
-            own.whose = votes.first().map_or(Whose::Nobody, |(parent, _)| Whose::Known(*parent));
+            if let Some(own) = self.calls.get_mut(*at as usize) {
+                own.whose = candidates.first().map_or(Whose::Nobody, |(parent, _)| Whose::Known(*parent));
+            }
             self.waiting -= 1;
-            out.decisions.push(Decision { call: own.call.span, candidates: votes, evidence });
+            out.decisions.push(Decision { call: span, candidates, evidence });
         }
         self.forget(now, out);
     }

@@ -11,13 +11,22 @@ impl Evidence for Wake {
         if to.waker == 0 || from.tid == 0 || from.tid == to.tid {
             return None;
         }
-        Some(match (to.waker == from.tid, to.woken.checked_sub(from.at)) {
-            // Soon after: the loop hands over what it has just read.
-            (true, Some(0..=200_000)) => 0,
-            (true, Some(0..=2_000_000)) => 1,
-            (true, Some(_)) => 2,
-            (true, None) => 3,
-            (false, _) => 4,
+        if to.waker != from.tid {
+            return Some(4);
+        }
+        // The waker's loop tells the time best.
+        if to.waker_turn != 0 && from.turn != 0 {
+            return Some(match to.waker_turn.checked_sub(from.turn) {
+                Some(lag) => 5 + lag.min(8) as u8,
+                None => 14,
+            });
+        }
+        Some(match to.woken.checked_sub(from.at) {
+            // Soon after: it hands over what it has just read.
+            Some(0..=200_000) => 0,
+            Some(0..=2_000_000) => 1,
+            Some(_) => 2,
+            None => 3,
         })
     }
 
