@@ -143,6 +143,10 @@ mod tests {
             assert!(counts(worse).worse_than(good).is_some(), "{worse:?}");
             assert!(good.worse_than(counts(worse)).is_none());
         }
+        // As many are right, but one that was open is wrong now.
+        let (open, guessed) = (counts([Some(1), None, None]), counts([Some(1), Some(1), None]));
+        assert_eq!(open.right, guessed.right);
+        assert!(guessed.worse_than(open).is_some());
         assert!(Counts { calls: 2, ..good }.worse_than(good).is_some());
     }
 

@@ -177,6 +177,18 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn who_ended_before_the_call_did_is_no_candidate() {
+        let trace = trace(vec![
+            span(1, "server", "i1", None, 100, 300),
+            span(2, "server", "i2", None, 200, 1000),
+            span(4, "client", "o2", None, 250, 500),
+        ]);
+        let known = Known::new(&trace, &truth());
+        let candidates: Vec<_> = known.calls[0].candidates.iter().map(|span| span.span_id.as_str()).collect();
+        assert_eq!(candidates, ["0000000000000002"]);
+    }
+
+    #[test]
     fn a_call_without_a_span_is_counted() {
         let mut truth = truth();
         truth.insert("gone".into(), Some("i1".into()));
