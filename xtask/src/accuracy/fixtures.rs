@@ -1,13 +1,16 @@
 //! The captures that are checked in, so that every run of the tests asks for the links they had.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
+use tracer_tests::accuracy::audit;
 use tracer_tests::accuracy::cell;
 use tracer_tests::accuracy::fixture;
 use tracer_tests::accuracy::judge::{CAPTURE, CIRCUMSTANCES, Judge, TRUTH};
 use tracer_tests::scratch::Scratch;
+use tracer_tests::{paths, tcap};
 
 use super::record::Recorder;
 use super::table;
@@ -18,6 +21,9 @@ const REQUESTS: usize = 200;
 /// All of them together may have this many bytes.
 const LIMIT: u64 = 10 * 1000 * 1000;
 
+/// What command lines of compilers have in them.
+const FOREIGN: &[u8] = b"/.cargo/registry/";
+
 /// Records all of them anew, then writes their scores down. The old ones stay until all the new ones are there.
 pub fn record(judge: &Judge, seconds: u64) -> Result<()> {
     let recorder = Recorder::new(&judge.tracer, REQUESTS, seconds)?;
@@ -26,6 +32,7 @@ pub fn record(judge: &Judge, seconds: u64) -> Result<()> {
     for cell in cell::fixtures() {
         let place = scratch.join(&cell.to_string());
         recorder.record(&cell, &place).with_context(|| cell.to_string())?;
+        hide_directories(&place.join(CAPTURE))?;
         let verdict = judge.judge(&place)?;
         println!("{}", table::line(&verdict));
         ensure!(verdict.score.unseen == 0, "{cell}: {} calls were not seen", verdict.score.unseen);
@@ -48,6 +55,17 @@ pub fn record(judge: &Judge, seconds: u64) -> Result<()> {
     }
     run::say(&format!("{size} bytes of fixtures in {}", directory.display()));
     write_scores(judge)
+}
+
+/// Where this checkout and its target directory lie is nobody's business: zeros instead. A capture also has the command
+/// lines of programs that others started meanwhile; one of a compiler is refused.
+fn hide_directories(capture: &Path) -> Result<()> {
+    let bytes = fs::read(capture)?;
+    let ours = [run::workspace(), paths::target_dir()?].map(|path| path.to_string_lossy().into_owned());
+    let (hidden, _) = audit::blank(&bytes, &HashSet::from(ours))?;
+    let foreign = tcap::unpacked(&hidden)?.windows(FOREIGN.len()).any(|window| window == FOREIGN);
+    ensure!(!foreign, "somebody compiled meanwhile: record the fixtures again on a machine that is at rest");
+    fs::write(capture, hidden).with_context(|| format!("cannot write {}", capture.display()))
 }
 
 /// Scores what is there and writes that down.

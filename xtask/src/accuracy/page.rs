@@ -219,7 +219,45 @@ fn commit() -> Result<String> {
     Ok(git(&["rev-parse", "--short=12", "HEAD"])? + if changed { " and changes" } else { "" })
 }
 
+/// The command line; of paths the last part, the rest is of this machine only.
 fn command() -> String {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<String> =
+        std::env::args().skip(1).map(|argument| without_directories(&argument)).collect();
     format!("cargo xtask {}", arguments.join(" "))
+}
+
+fn without_directories(argument: &str) -> String {
+    match argument.rsplit_once('/') {
+        Some((_, last)) => format!("…/{last}"),
+        None => argument.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_directory_of_this_machine_stands_in_the_page() {
+        assert_eq!(without_directories("/home/somebody/captures"), "…/captures");
+        assert_eq!(without_directories("--full"), "--full");
+    }
+
+    #[test]
+    fn the_page_has_a_place_for_the_tables() {
+        let page = fs::read_to_string(run::workspace().join("docs/accuracy.md")).unwrap();
+        let begin = page.find(BEGIN).unwrap();
+        assert!(page[begin..].contains(END));
+    }
+
+    #[test]
+    fn what_was_not_measured_is_said_once() {
+        let mut page = Page::new();
+        for cell in tracer_tests::accuracy::cell::fixtures().into_iter().take(2) {
+            page.miss(cell, "skipped: no such thing");
+        }
+        let mut text = String::new();
+        page.not_measured(&mut text).unwrap();
+        assert_eq!(text.matches("no such thing").count(), 1, "{text}");
+    }
 }
