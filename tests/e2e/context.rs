@@ -55,7 +55,7 @@ const CONTEXTS: &[(&str, &str, &str)] = &[
     ),
 ];
 
-fn find<'a>(spans: &'a [Span], number: usize) -> Result<&'a Span> {
+fn find(spans: &[Span], number: usize) -> Result<&Span> {
     let target = format!("/item/{number}");
     spans.iter().find(|span| span.target() == target).with_context(|| format!("no span of {target}"))
 }

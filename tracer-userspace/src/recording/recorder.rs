@@ -18,7 +18,7 @@ use crate::analysis::{Observation, Seen};
 use crate::capture::drain::{Drained, QUIET_NANOS, kernel_now};
 use crate::capture::load::Probes;
 use crate::capture::own;
-use crate::event::Event;
+use crate::event::{Event, ProcessChange};
 use crate::protocol::Limits;
 use crate::time::{ClockAnchor, Nanos};
 
@@ -247,6 +247,9 @@ impl Recorder {
                     people.change(*stamp, *change);
                     selection.change(stamp.tgid, *change);
                     heard_of.push(stamp.tgid);
+                    if !selection.tells_of(stamp.tgid) && *change != ProcessChange::Exit {
+                        return;
+                    }
                 }
             }
             pipeline.event(&event, &mut |observation| sinks.observe(observation));
@@ -356,5 +359,8 @@ fn meet(
         Verdict::Unchanged => {}
     }
     selection.note_go(&seen.facts, go);
-    sinks.observe(Observation::Process(Box::new(seen)));
+    // What others are, and how they were started, is nobody's business.
+    if selection.tells_of(pid) {
+        sinks.observe(Observation::Process(Box::new(seen)));
+    }
 }

@@ -133,6 +133,11 @@ impl Selection {
         }
     }
 
+    /// Whether anything of a process may be told.
+    pub fn tells_of(&self, pid: u32) -> bool {
+        self.mode() != select::PROCESSES || self.chosen.contains(&pid)
+    }
+
     /// Whether a new connection is wanted: the probes record new programs until they have been looked at.
     pub fn wants(&mut self, open: &Open) -> bool {
         if !self.adopts_exec() || self.mode() == select::PORTS || self.chosen.contains(&open.stamp.tgid) {
@@ -215,6 +220,18 @@ mod tests {
         assert!(selection.adopts_exec());
         assert_eq!(selection.met(&facts(5, 1, "java")), Verdict::Wanted);
         assert_eq!(selection.met(&facts(6, 1, "bash")), Verdict::Unwanted);
+    }
+
+    #[test]
+    fn what_was_not_chosen_is_not_told_of() {
+        let pids = TargetOptions { pids: vec![4], ..TargetOptions::default() };
+        let mut selection = Selection::new(spec(pids), false, &[&facts(4, 1, "java")]);
+        assert!(selection.tells_of(4));
+        assert!(!selection.tells_of(5), "a program that somebody else started meanwhile");
+        selection.change(6, ProcessChange::Fork { parent: 4 });
+        assert!(selection.tells_of(6));
+        let all = Selection::new(spec(TargetOptions::default()), false, &[]);
+        assert!(all.tells_of(5));
     }
 
     #[test]

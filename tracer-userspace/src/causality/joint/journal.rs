@@ -267,11 +267,14 @@ impl Journal {
             if votes.is_empty() {
                 self.strayed(span);
             }
+            // Votes are not independent of each other: nine of ten mean less than that (docs/accuracy.md).
             // What the process does outside requests too is not told to be a request's: any may be open by chance.
             let share = if self.strays(op) { DOUBT } else { MOST_SURE };
             let spans = |request: u32| batch.requests.get(request as usize).map(|request| request.span);
-            let candidates: Vec<(Key, f32)> =
-                votes.iter().filter_map(|(request, vote)| Some((spans(*request)?, *vote * share))).collect();
+            let candidates: Vec<(Key, f32)> = votes
+                .iter()
+                .filter_map(|(request, vote)| Some((spans(*request)?, *vote * *vote * share)))
+                .collect();
             let evidence = evidence(&batch, &best, &model, index as u32);
             if let Some(own) = self.calls.get_mut(*at as usize) {
                 own.whose = candidates.first().map_or(Whose::Nobody, |(parent, _)| Whose::Known(*parent));

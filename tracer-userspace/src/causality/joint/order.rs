@@ -92,7 +92,10 @@ const CLEAR: f32 = 0.2;
 /// How many turns of the loop lie between an activation and the call that it leads to: by whether a connection had to be
 /// opened, kind of call, and kind of activation.
 #[derive(Debug)]
-pub struct Lags([[[Option<(u32, f32)>; CALL_OPS + 1]; CALL_OPS]; 2]);
+pub struct Lags([[[Option<Lag>; CALL_OPS + 1]; CALL_OPS]; 2]);
+
+/// A number of turns, and the share of calls that it explains.
+type Lag = (u32, f32);
 
 impl Lags {
     /// Finds them: the lag at which turns with activations and turns with calls fit together best.

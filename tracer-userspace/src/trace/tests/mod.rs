@@ -8,3 +8,4 @@ mod models;
 mod output;
 mod scenario;
 mod sim;
+mod weighed;

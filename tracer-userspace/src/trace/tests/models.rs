@@ -6,7 +6,7 @@ use super::sim::Sim;
 
 const SECONDS: u64 = 2;
 
-fn simulate(seed: u64, clients: u32, arrive: fn(&mut Sim, X, u32)) -> World {
+pub fn simulate(seed: u64, clients: u32, arrive: fn(&mut Sim, X, u32)) -> World {
     let mut sim = Sim::new(seed, SECONDS * 1000 * MS);
     sim.clients(clients, 1, arrive);
     sim.run()
@@ -73,7 +73,7 @@ fn thread_per_request_is_all_right() {
 }
 
 /// One thread, callbacks run to completion, two calls one after the other.
-fn run_to_completion(sim: &mut Sim, x: X, client: u32) {
+pub fn run_to_completion(sim: &mut Sim, x: X, client: u32) {
     let main = tid(1, 0);
     sim.ready(main, move |sim| {
         sim.world.recv(x, sim.now, main);
@@ -134,7 +134,7 @@ fn calls_side_by_side_from_one_callback_are_right() {
 }
 
 /// asyncio: the first call is written two turns after the request was read, the next one turn after the response.
-fn asyncio(sim: &mut Sim, x: X, client: u32) {
+pub fn asyncio(sim: &mut Sim, x: X, client: u32) {
     let main = tid(1, 0);
     sim.ready(main, move |sim| {
         sim.world.recv(x, sim.now, main);
@@ -168,7 +168,7 @@ fn asyncio_is_right_or_absent() {
 }
 
 /// Go: every step on whatever thread; also with the two calls side by side.
-fn go(sim: &mut Sim, x: X, client: u32) {
+pub fn go(sim: &mut Sim, x: X, client: u32) {
     fn any(sim: &mut Sim) -> u32 {
         tid(1, sim.below(4) as u32)
     }
@@ -212,7 +212,7 @@ fn go_is_right_or_absent_when_its_runtime_is_not_known() {
 
 /// tokio: a task mostly stays on its worker and is sometimes stolen; requests that come after another are read by
 /// any worker.
-fn tokio(sim: &mut Sim, x: X, client: u32) {
+pub fn tokio(sim: &mut Sim, x: X, client: u32) {
     fn next(sim: &mut Sim, worker: u32) -> u32 {
         if sim.below(5) == 0 { tid(1, sim.below(4) as u32) } else { worker }
     }
@@ -293,7 +293,7 @@ fn loops_that_write_for_each_other_are_right_or_absent() {
 }
 
 /// Node with an audit call after the answer, which nobody waits for; some requests wait for a timer first.
-fn fire_and_forget(sim: &mut Sim, x: X, client: u32) {
+pub fn fire_and_forget(sim: &mut Sim, x: X, client: u32) {
     let main = tid(1, 0);
     sim.ready(main, move |sim| {
         sim.world.recv(x, sim.now, main);
@@ -324,7 +324,7 @@ fn calls_after_the_answer_have_no_parent() {
 }
 
 /// Node with at most eight connections: calls queue for them, and are written when another call's response is read.
-fn limited_pool(sim: &mut Sim, x: X, client: u32) {
+pub fn limited_pool(sim: &mut Sim, x: X, client: u32) {
     let main = tid(1, 0);
     sim.ready(main, move |sim| {
         sim.world.recv(x, sim.now, main);

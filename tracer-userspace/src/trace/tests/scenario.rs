@@ -85,7 +85,6 @@ struct Exchange {
 }
 
 /// The world.
-#[derive(Default)]
 pub struct World {
     pub feed: Vec<Feed>,
     pub pipes: Vec<PipeState>,
@@ -97,6 +96,26 @@ pub struct World {
     pub settings: Settings,
     cut: bool,
     sockets: u64,
+}
+
+/// Without weighing: what is weighed is less sure than any rule, and these worlds are about the rules. How well is weighed is
+/// measured on captures of real services (`tests/accuracy.rs`), and in `weighed.rs`.
+pub const RULES: Settings = Settings { min_confidence: 0.99 };
+
+impl Default for World {
+    fn default() -> Self {
+        World {
+            feed: Vec::new(),
+            pipes: Vec::new(),
+            exchanges: BTreeMap::new(),
+            truth: BTreeMap::new(),
+            mn: BTreeSet::new(),
+            limits: None,
+            settings: RULES,
+            cut: false,
+            sockets: 0,
+        }
+    }
 }
 
 /// What came out.
