@@ -4,7 +4,9 @@
 //! writes one, and answers for each call: this request's, nobody's, or not to be known ([`Verdict`]). Each kind of
 //! evidence has its module: `thread` (and what it remembers for the birth of connections), `prompt` (does the loop act
 //! at once on what it reads?), `process` (do requests stay on their thread?), `background` (what is called outside
-//! requests). `decide` is the one place that weighs them.
+//! requests). `tasks` and `context` know who needs no inference: the runtime's task, and what a call itself carries. `decide`
+//! is the one place that weighs them. What no rule decides is weighed together with all other calls of its time, in
+//! [`joint`].
 //!
 //! What it cannot see: work that no socket traffic announces (timers, queues, protocols that are not understood).
 //! Where that matters it abstains, with two exceptions that remain. A loop that starts a call from a timer within a
