@@ -302,6 +302,7 @@ impl Engine {
             Item::Close(conn) => self.conns.close(conn, at),
             Item::Exit(tgid) => {
                 self.causality.process_exit(tgid);
+                self.joint.forget(tgid);
             }
             Item::Step(step) => self.handle_step(at, step, services),
         }

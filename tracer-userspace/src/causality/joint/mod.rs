@@ -58,6 +58,10 @@ pub struct Outcome {
     pub free: Vec<Key>,
 }
 
+/// Processes that are kept; what others call is not weighed. No host serves requests in so many, a capture file may claim it.
+const MOST_PROCESSES: usize = 1024;
+/// Requests and calls of all processes that are kept, about 150 bytes each; beyond it new ones are not weighed.
+const MOST: usize = 1 << 17;
 /// How often the journals are looked at, ns.
 const INTERVAL: u64 = 50_000_000;
 
@@ -68,11 +72,18 @@ pub struct Joint {
     /// Spans that are held.
     holding: FxHashSet<Key>,
     looked: Nanos,
+    /// Requests and calls in all journals, about.
+    kept: usize,
 }
 
 impl Joint {
     /// A request was read. True if its span must be held.
     pub fn request(&mut self, tgid: u32, span: Key, kind: CallKind, first: Nanos, stamp: Stamp) -> bool {
+        let room = self.journals.len() < MOST_PROCESSES || self.journals.contains_key(&tgid);
+        if !room || self.kept >= MOST {
+            return false;
+        }
+        self.kept += 1;
         let journal = self.journals.entry(tgid).or_default();
         journal.request(span, kind, first, stamp);
         journal.is_waiting() && self.holding.insert(span)
@@ -102,7 +113,10 @@ impl Joint {
         stamp: Stamp,
         birth: Option<Stamp>,
     ) {
-        if let Some(journal) = self.journals.get_mut(&tgid) {
+        if self.kept < MOST
+            && let Some(journal) = self.journals.get_mut(&tgid)
+        {
+            self.kept += 1;
             journal.call(span, kind, first, stamp, birth);
         }
     }
@@ -145,6 +159,7 @@ impl Joint {
                 outcome.free.extend(journal.open_requests().filter(|span| self.holding.remove(span)));
             }
         }
+        self.kept = self.journals.values().map(Journal::held).sum();
         if last {
             let mut rest: Vec<Key> = self.holding.drain().collect();
             rest.sort_unstable();

@@ -72,8 +72,8 @@ pub struct Scores {
     pub overtake: f32,
 }
 
-/// Counts from which scores are made.
-#[derive(Clone, Debug)]
+/// Counts from which scores are made. Costs nothing until something is counted: there may be very many processes.
+#[derive(Clone, Debug, Default)]
 pub struct Counts {
     /// By class: index into `rows` plus one.
     place: Vec<u16>,
@@ -87,20 +87,12 @@ pub struct Counts {
 /// Classes that are told apart; what comes later is scored like something never seen.
 const MAX_ROWS: usize = 600;
 
-impl Default for Counts {
-    fn default() -> Self {
-        Counts {
-            place: vec![0; CLASSES],
-            rows: Vec::new(),
-            random: vec![Row::EMPTY; NEXTS],
-            overtaking: Vec::new(),
-        }
-    }
-}
-
 impl Counts {
     /// The row of a class, made if it is new.
     fn row(&mut self, class: usize) -> Option<usize> {
+        if self.place.is_empty() {
+            self.place = vec![0; CLASSES];
+        }
         let place = self.place.get_mut(class)?;
         if *place == 0 {
             if self.rows.len() >= MAX_ROWS {
@@ -111,6 +103,14 @@ impl Counts {
             *place = self.rows.len() as u16;
         }
         Some(usize::from(*place) - 1)
+    }
+
+    /// The row of pairs at random.
+    fn random_row(&mut self, next: u8) -> Option<&mut Row> {
+        if self.random.is_empty() {
+            self.random = vec![Row::EMPTY; NEXTS];
+        }
+        self.random.get_mut(usize::from(next))
     }
 
     /// Whether nothing was learned.
@@ -143,6 +143,9 @@ impl Counts {
                 counts.0 += pairs;
                 counts.1 += crossed;
             }
+        }
+        if !other.random.is_empty() {
+            self.random_row(0);
         }
         for (own, other) in self.random.iter_mut().zip(&other.random) {
             own.merge(other);
@@ -177,7 +180,7 @@ impl Counts {
         let mut chain = Walk::new(batch, head);
         before.iter().for_each(|kid| chain.pass(*kid));
         if let Some(step) = chain.to_call(before, call)
-            && let Some(row) = self.random.get_mut(usize::from(step.next))
+            && let Some(row) = self.random_row(step.next)
         {
             row.add(&step, 1.0);
         }
@@ -185,7 +188,7 @@ impl Counts {
 
     /// Adds an answer that is not this chain's, if it were.
     pub fn add_random_answer(&mut self, step: &Step<'_>) {
-        if let Some(row) = self.random.get_mut(usize::from(step.next)) {
+        if let Some(row) = self.random_row(step.next) {
             row.add(step, 1.0);
         }
     }
