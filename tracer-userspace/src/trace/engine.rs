@@ -410,7 +410,7 @@ impl Engine {
                 let (verdict, state) = self.causality.call_written(&made, &record.head);
                 record.call = state;
                 let birth = conn.and_then(|conn| conn.birth).filter(|_| id.number == 0);
-                self.joint.call(stamp.tgid, key, kind, first, stamp, birth);
+                self.joint.call(stamp.tgid, key, kind, first, stamp, birth, id.conn);
                 self.judge(key, verdict);
             }
         }

@@ -25,6 +25,8 @@ pub struct Mark {
     pub woken: u64,
     /// In which turn of the waker's loop; 0: not known.
     pub waker_turn: u32,
+    /// The connection of the call that was written, or whose response was read; 0: none.
+    pub conn: u64,
     /// The thread reads no requests, while others do: a worker. What it does next is whatever job it is given next.
     pub worker: bool,
 }
@@ -41,6 +43,7 @@ impl Mark {
             woken: scene.woken.0,
             waker_turn: scene.waker_turn,
             nth: 0,
+            conn: 0,
             worker: false,
         }
     }

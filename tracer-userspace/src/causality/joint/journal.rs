@@ -115,7 +115,15 @@ impl Journal {
     }
 
     /// A call was written.
-    pub fn call(&mut self, span: Key, kind: CallKind, first: Nanos, stamp: Stamp, birth: Option<Stamp>) {
+    pub fn call(
+        &mut self,
+        span: Key,
+        kind: CallKind,
+        first: Nanos,
+        stamp: Stamp,
+        birth: Option<Stamp>,
+        conn: u64,
+    ) {
         if self.held() >= MOST {
             return;
         }
@@ -128,7 +136,7 @@ impl Journal {
             call: Call {
                 span,
                 op,
-                wrote: Mark::of(stamp),
+                wrote: Mark { conn, ..Mark::of(stamp) },
                 got: Mark::default(),
                 start: first.0,
                 end: u64::MAX,
@@ -168,7 +176,7 @@ impl Journal {
             self.finished += 1;
         } else if let Some(own) = self.call_of(span) {
             own.call.end = end.0;
-            own.call.got = Mark::end(end, by);
+            own.call.got = Mark { conn: own.call.wrote.conn, ..Mark::end(end, by) };
             if by.tid == 0 {
                 own.call.got.tid = reader.unwrap_or(0);
             }

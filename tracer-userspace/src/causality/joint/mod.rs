@@ -31,6 +31,7 @@ mod state;
 mod symbols;
 
 use rustc_hash::{FxHashMap, FxHashSet};
+use tracer_common::abi::ConnId;
 
 use super::{CallKind, EvidenceSet};
 use crate::arena::Key;
@@ -101,9 +102,10 @@ impl Joint {
         first: Nanos,
         stamp: Stamp,
         birth: Option<Stamp>,
+        conn: ConnId,
     ) {
         if let Some(journal) = self.journals.get_mut(&tgid) {
-            journal.call(span, kind, first, stamp, birth);
+            journal.call(span, kind, first, stamp, birth, conn.sk ^ conn.born.rotate_left(32));
         }
     }
 

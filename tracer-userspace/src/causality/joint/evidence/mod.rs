@@ -25,6 +25,14 @@ pub struct Pair<'a> {
     pub birth: Option<&'a Mark>,
 }
 
+impl Pair<'_> {
+    /// The call was written on the connection on which the activation's response was read. Then it may be a call that had
+    /// waited for a connection to become free, whosever it is: that it follows at once says nothing.
+    pub fn may_have_queued(&self) -> bool {
+        self.from.conn != 0 && self.from.conn == self.to.conn
+    }
+}
+
 /// A kind of evidence.
 pub trait Evidence: Sync {
     /// Which bin a pair falls into, below [`BINS`]; `None` if this kind has nothing to say about it.

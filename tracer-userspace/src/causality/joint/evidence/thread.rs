@@ -11,7 +11,7 @@ pub struct Thread;
 impl Evidence for Thread {
     fn bin(&self, pair: &Pair<'_>) -> Option<u8> {
         // A worker's next job follows its last one at once, whosever they are.
-        if pair.from.tid == 0 || pair.to.tid == 0 || pair.from.worker {
+        if pair.from.tid == 0 || pair.to.tid == 0 || pair.from.worker || pair.may_have_queued() {
             return None;
         }
         Some(between(pair.from, pair.to))

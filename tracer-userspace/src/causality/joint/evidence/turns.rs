@@ -13,7 +13,7 @@ const MOST: u32 = 14;
 
 impl Evidence for Turns {
     fn bin(&self, pair: &Pair<'_>) -> Option<u8> {
-        if pair.from.turn == 0 || pair.to.turn == 0 {
+        if pair.from.turn == 0 || pair.to.turn == 0 || pair.may_have_queued() {
             return None;
         }
         if pair.from.tid != pair.to.tid {
