@@ -30,6 +30,8 @@ const STRAY_SHARE: u32 = 100;
 
 /// What is weighed is never surer than this: a rule that needs no weighing is.
 const MOST_SURE: f32 = 0.985;
+/// Steps of a kind that must have been seen for one of them to be fully believed: a few explain each other in any way.
+const FAMILIAR: f32 = 30.0;
 /// And if such calls are made outside requests too.
 const DOUBT: f32 = 0.5;
 
@@ -270,12 +272,13 @@ impl Journal {
             // Votes are not independent of each other: nine of ten mean less than that (docs/accuracy.md).
             // What the process does outside requests too is not told to be a request's: any may be open by chance.
             let share = if self.strays(op) { DOUBT } else { MOST_SURE };
+            let (evidence, steps) = evidence(&batch, &best, &model, index as u32);
+            let share = share * (steps / FAMILIAR).min(1.0);
             let spans = |request: u32| batch.requests.get(request as usize).map(|request| request.span);
             let candidates: Vec<(Key, f32)> = votes
                 .iter()
                 .filter_map(|(request, vote)| Some((spans(*request)?, *vote * *vote * share)))
                 .collect();
-            let evidence = evidence(&batch, &best, &model, index as u32);
             if let Some(own) = self.calls.get_mut(*at as usize) {
                 own.whose = candidates.first().map_or(Whose::Nobody, |(parent, _)| Whose::Known(*parent));
             }
@@ -361,21 +364,22 @@ impl Journal {
     }
 }
 
-/// What speaks for the link of a call.
+/// What speaks for the link of a call, and how often its step was seen.
 fn evidence(
     batch: &Batch,
     state: &super::state::State,
     model: &super::model::Model,
     call: u32,
-) -> EvidenceSet {
-    let mut set = EvidenceSet::default();
+) -> (EvidenceSet, f32) {
+    let mut found = (EvidenceSet::default(), 0.0);
     let parent = state.parent(call);
     if parent != NOBODY {
         super::chain::walk(batch, parent, state.kids(parent), |step| {
             if step.action == call {
-                set = model.speaks(&step);
+                let steps = model.row(step.class()).map_or(0.0, |row| row.steps);
+                found = (model.speaks(&step), steps);
             }
         });
     }
-    set
+    found
 }

@@ -70,6 +70,8 @@ pub struct Scores {
     bins: [[f32; BINS]; COUNT],
     /// What a pair of steps of this class costs that overtake each other.
     pub overtake: f32,
+    /// Steps of this class that were counted.
+    pub steps: f32,
 }
 
 /// Counts from which scores are made. Costs nothing until something is counted: there may be very many processes.
@@ -220,6 +222,7 @@ impl Counts {
             Scores {
                 step: ((row.steps + 0.05) / (total + 1.0)).ln(),
                 overtake: ((1.0 - rate) / rate).ln().clamp(0.0, 4.0),
+                steps: row.steps,
                 ..ratios(row, by_next.get(class % (NEXTS * WAYS)), self.random.get(next))
             }
         });
@@ -232,7 +235,8 @@ fn ratios(row: &Row, all: Option<&Row>, random: Option<&Row>) -> Scores {
     let empty = Row::EMPTY;
     let (all, random) = (all.unwrap_or(&empty), random.unwrap_or(&empty));
     let (own_gaps, all_gaps, random_gaps) = (smooth(&row.gaps), smooth(&all.gaps), smooth(&random.gaps));
-    let mut scores = Scores { step: 0.0, gaps: [0.0; GAPS], bins: [[0.0; BINS]; COUNT], overtake: 0.0 };
+    let mut scores =
+        Scores { step: 0.0, gaps: [0.0; GAPS], bins: [[0.0; BINS]; COUNT], overtake: 0.0, steps: 0.0 };
     let flat = 1.0 / GAPS as f32;
     for (gap, score) in scores.gaps.iter_mut().enumerate() {
         let at = |gaps: &[f32; GAPS]| gaps.get(gap).copied().unwrap_or(0.0);

@@ -20,11 +20,19 @@ pub enum Discipline {
     Woken,
     /// Who was activated the usual number of turns of the loop before.
     Turns,
+    /// Who was activated last when the connection was opened.
+    Born,
 }
 
 /// All of them.
-pub const ALL: [Discipline; 5] =
-    [Discipline::FirstCome, Discipline::LastCome, Discipline::Thread, Discipline::Woken, Discipline::Turns];
+pub const ALL: [Discipline; 6] = [
+    Discipline::FirstCome,
+    Discipline::LastCome,
+    Discipline::Thread,
+    Discipline::Woken,
+    Discipline::Turns,
+    Discipline::Born,
+];
 
 /// What is known of an open request while time goes on.
 #[derive(Clone, Copy, Debug)]
@@ -36,6 +44,7 @@ struct Now {
     busy_until: u64,
     tid: u32,
     turn: u32,
+    nth: u32,
     counts: [u8; CALL_OPS],
     /// Kinds of calls made since it was activated last.
     made: u64,
@@ -59,6 +68,7 @@ pub fn by_discipline(batch: &Batch, field: &Field, discipline: Discipline) -> St
             busy_until: 0,
             tid: request.read.tid,
             turn: request.read.turn,
+            nth: request.read.nth,
             counts: [0; CALL_OPS],
             made: 0,
         })
@@ -74,7 +84,7 @@ pub fn by_discipline(batch: &Batch, field: &Field, discipline: Discipline) -> St
             if let (Some(now), Some(other)) = (now.get_mut(request as usize), batch.calls.get(other as usize))
             {
                 (now.by, now.activated, now.made) = (other.op, at, 0);
-                (now.tid, now.turn) = (other.got.tid, other.got.turn);
+                (now.tid, now.turn, now.nth) = (other.got.tid, other.got.turn, other.got.nth);
             }
         }
         let index = index as u32;
@@ -97,6 +107,11 @@ pub fn by_discipline(batch: &Batch, field: &Field, discipline: Discipline) -> St
                     Discipline::Woken => {
                         let woken = call.wrote.waker == now.tid && call.wrote.woken >= now.activated;
                         (u32::from(due), woken, room, if woken { last } else { first })
+                    }
+                    Discipline::Born => {
+                        let born =
+                            call.birth.is_some_and(|birth| (birth.tid, birth.nth) == (now.tid, now.nth));
+                        (u32::from(born), due, room, last)
                     }
                     Discipline::Turns => {
                         let lag = call.wrote.turn.wrapping_sub(now.turn);

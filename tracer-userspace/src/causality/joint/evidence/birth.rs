@@ -16,6 +16,10 @@ impl Evidence for Birth {
         if birth.at < pair.from.at {
             return Some(8);
         }
+        // In the same turn, and nothing came between: the request's own.
+        if birth.turn != 0 && birth.turn == pair.from.turn && between(pair.from, birth) == 0 {
+            return Some(9);
+        }
         Some(between(pair.from, birth))
     }
 
