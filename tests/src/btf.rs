@@ -9,31 +9,23 @@ const KIND_STRUCT: u32 = 4;
 /// The only type that is not a structure.
 const INT_ID: u32 = 1;
 
-/// Members by structure; a member is an integer, or a structure with members of its own.
-#[derive(Default)]
-struct Structures<'a>(BTreeMap<&'a str, Vec<(&'a str, u32)>>);
-
-/// Makes type information that has just these members: `struct.member` or `struct.member.member`, and bytes.
+/// Makes type information that has just these members: `struct.member` or `struct.member.member`, and bytes. Who reads it takes
+/// the first structure of a name, so that all members of one must stand in it.
 pub fn make(members: &[(String, u32)]) -> Vec<u8> {
-    let mut simple = Structures::default();
-    let mut nested = Vec::new();
+    let mut out = Writer::default();
+    out.add("int", KIND_INT, 0, 4, &[0x0100_0020]);
+    let mut structures: BTreeMap<&str, Vec<(&str, u32, u32)>> = BTreeMap::new();
     for (path, at) in members {
         let mut parts = path.splitn(3, '.');
         let (structure, member) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
-        match parts.next() {
-            None => simple.0.entry(structure).or_default().push((member, *at)),
-            Some(inner) => nested.push((structure, member, inner, *at)),
-        }
+        let made = match parts.next() {
+            None => (member, INT_ID, *at),
+            Some(inner) => (member, out.structure("inner", &[(inner, INT_ID, *at)]), 0),
+        };
+        structures.entry(structure).or_default().push(made);
     }
-    let mut out = Writer::default();
-    out.add("int", KIND_INT, 0, 4, &[0x0100_0020]);
-    for (structure, members) in &simple.0 {
-        let members: Vec<_> = members.iter().map(|(name, at)| (*name, INT_ID, *at)).collect();
-        out.structure(structure, &members);
-    }
-    for (structure, member, inner, at) in nested {
-        let id = out.structure("inner", &[(inner, INT_ID, at)]);
-        out.structure(structure, &[(member, id, 0)]);
+    for (structure, members) in &structures {
+        out.structure(structure, members);
     }
     out.finish()
 }

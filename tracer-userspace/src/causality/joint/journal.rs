@@ -26,7 +26,7 @@ const LESSON: usize = 512;
 
 /// So many calls of a kind outside requests, and one in so many, and no call of that kind is told to be a request's.
 const FEW_STRAYS: u32 = 2;
-const STRAY_SHARE: u32 = 100;
+const STRAY_SHARE: u32 = 1000;
 
 /// What is weighed is never surer than this: a rule that needs no weighing is.
 const MOST_SURE: f32 = 0.985;
