@@ -282,7 +282,7 @@ fn a_newer_major_version_is_refused() -> Result<String> {
     *bytes.get_mut(MAJOR_AT).context("no version")? = 2;
     let file = captured.scratch.write("newer.tcap", &bytes)?;
     let newer = Analysed::of(&file, &captured.scratch)?;
-    newer.check_refused(&file, &["version 2.1", "offset 8", "reads up to version 1", "newer one"])?;
+    newer.check_refused(&file, &["version 2.2", "offset 8", "reads up to version 1", "newer one"])?;
     Ok(newer.said.trim().replace(&captured.scratch.path().display().to_string(), ""))
 }
 

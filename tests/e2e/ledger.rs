@@ -111,7 +111,11 @@ fn to_the_byte() -> Result<String> {
         ledger.value().pointer(&format!("/bytes_skipped/{why}")).and_then(Value::as_u64).unwrap_or_default()
     };
     ensure!(skipped("encrypted (TLS)") == 2 * tls, "{tls} of them TLS: {}", ledger.value());
-    ensure!(skipped("HTTP~12, not parsed") == 2 * http2, "{http2} of them HTTP/2: {}", ledger.value());
+    ensure!(
+        skipped("HTTP~12, not understood") == 2 * http2,
+        "{http2} of them begin like HTTP/2: {}",
+        ledger.value()
+    );
     ensure!(skipped("protocol not understood") == 2 * unknown, "{unknown} unknown: {}", ledger.value());
     let classes =
         [("understood", 106), ("encrypted", 6), ("http2", 6), ("unknown", 6)].map(|(class, expected)| {

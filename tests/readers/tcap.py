@@ -26,7 +26,7 @@ from google.protobuf.message import DecodeError
 MAGIC, SYNC = b"\x89tcap\r\n\x1a", b"\xf7FRM"
 HEAD = struct.Struct("<4sBBHIIII")
 LONGEST = 16 << 20
-DESCRIPTION, BATCH, CLOCK, LEDGER, END = 1, 2, 3, 4, 5
+DESCRIPTION, BATCH, CLOCK, LEDGER, END, LEARNED = 1, 2, 3, 4, 5, 7
 
 
 def messages():
@@ -191,6 +191,9 @@ def read(data, proto):
             reading["clocks"] += 1
         elif kind == LEDGER:
             yield {"ledger": json.loads(payload)}
+        elif kind == LEARNED:
+            # Of no use to whoever does not infer links; but it must be what the schema says.
+            proto.Learned.FromString(payload)
         else:
             reading["unknown_frames"][kind] = reading["unknown_frames"].get(kind, 0) + 1
     yield from ({"exchange": capture.finished(exchange)} for exchange in capture.open.values())

@@ -18,7 +18,7 @@ def create(cursor, user):
 
 
 def find(cursor, number):
-    cursor.execute("SELECT id, name, email FROM users WHERE id = %s", (number,))
+    cursor.execute("SELECT * FROM users WHERE id = %s", (number,))
     row = cursor.fetchone()
     return row and dict(zip(("id", "name", "email"), row))
 

@@ -6,7 +6,8 @@
 //! GET /item/00c0ffee HTTP/1.1 200 0.015
 //! ```
 //!
-//! the request line, the status, and the duration as the server measured it, in a unit of its own.
+//! the request line, the status, and the duration as the server measured it, in a unit of its own. A server that lets its program add
+//! something adds how long the program itself took, in the same unit.
 
 use std::path::Path;
 use std::thread;
@@ -59,6 +60,8 @@ pub struct Line {
     pub status: u16,
     /// Duration in milliseconds.
     pub duration_ms: f64,
+    /// What the program measured itself, between reading the request and writing the response, if the server logs that.
+    pub within_ms: Option<f64>,
 }
 
 /// Reads the lines whose target begins with `prefix`.
@@ -97,7 +100,8 @@ fn parse(line: &str, unit: Unit) -> Option<Line> {
     words.next()?.strip_prefix("HTTP/")?;
     let status = words.next()?.parse().ok()?;
     let duration_ms = unit.to_ms(words.next()?.parse().ok()?);
-    Some(Line { method, target, status, duration_ms })
+    let within_ms = words.next().and_then(|figure| figure.parse().ok()).map(|figure| unit.to_ms(figure));
+    Some(Line { method, target, status, duration_ms, within_ms })
 }
 
 #[cfg(test)]
@@ -111,6 +115,7 @@ mod tests {
         assert_eq!(line("1500", Unit::Micros).duration_ms, 1.5);
         assert_eq!(line("1500", Unit::Nanos).duration_ms, 0.0015);
         assert_eq!(line("1", Unit::Micros).target, "/a?b");
+        assert_eq!(line("1500 700", Unit::Micros).within_ms, Some(0.7));
     }
 
     #[test]

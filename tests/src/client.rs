@@ -104,7 +104,7 @@ impl Connection {
     }
 
     /// One line without its end; an error if the connection is closed.
-    fn line(&mut self) -> Result<String> {
+    pub fn line(&mut self) -> Result<String> {
         let mut line = Vec::new();
         self.stream.read_until(b'\n', &mut line).context("cannot read an answer")?;
         ensure!(line.ends_with(b"\n"), "the connection was closed in the middle of an answer's head");

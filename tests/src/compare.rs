@@ -16,6 +16,9 @@ use crate::span::Span;
 const NEAR_MS: f64 = 1.0;
 const NEAR_SHARE: f64 = 0.05;
 
+/// A program's clock and the kernel's are one, but figures are rounded.
+const CLOCKS_MS: f64 = 0.01;
+
 /// In a short run a share says little: so many misses, one in twenty at the most, are no finding.
 const FEW: usize = 5;
 
@@ -26,6 +29,10 @@ const FEW: usize = 5;
 /// the first read returned, and before the last write or after it. On a machine with more runnable threads than
 /// cores a thread can lose its core between the system call and the reading of the clock. Such a request is not
 /// measured wrongly by either side, so a small share of misses is allowed, is printed, and is bounded.
+///
+/// Where the log has what the program measured itself ([`Line::within_ms`]), that interval begins after the request was read and ends
+/// before the response is written. So every span contains it, whatever the scheduler does, and a span that is shorter is wrong. The
+/// server's own figure is only a bound from above then: it may begin long before the request is read (PHP-FPM: with `accept`).
 #[derive(Clone, Copy, Debug)]
 pub struct Durations {
     /// The log's unit.
@@ -194,9 +201,20 @@ pub fn compare(log: &[Line], spans: &[&Span], durations: &Durations, cut_off: Op
         if let Some(outcome) = span.outcome() {
             report.different.push(format!("{}: complete in the log, {outcome} in the span", line.target));
         }
-        let difference = (span.duration_ms - line.duration_ms).abs();
+        let within = line.within_ms.unwrap_or_default();
+        if span.duration_ms + CLOCKS_MS < within {
+            report.different.push(format!(
+                "{}: {within} ms in the program, {} ms in the span",
+                line.target, span.duration_ms
+            ));
+        }
+        let difference = match line.within_ms {
+            Some(_) => (span.duration_ms - line.duration_ms).max(0.0),
+            None => (span.duration_ms - line.duration_ms).abs(),
+        };
         report.largest_ms = report.largest_ms.max(difference);
-        if !durations.near(span.duration_ms, line.duration_ms) {
+        let shorter = line.within_ms.is_some() && span.duration_ms <= line.duration_ms;
+        if !shorter && !durations.near(span.duration_ms, line.duration_ms) {
             report
                 .off
                 .push(format!("{}: log {} ms, span {} ms", line.target, line.duration_ms, span.duration_ms));
@@ -224,7 +242,7 @@ mod tests {
     use crate::span::tests::{trace, value};
 
     fn line(target: &str, status: u16, duration_ms: f64) -> Line {
-        Line { method: "GET".into(), target: target.into(), status, duration_ms }
+        Line { method: "GET".into(), target: target.into(), status, duration_ms, within_ms: None }
     }
 
     const MICROS: Durations = Durations { unit: Unit::Micros, share: 0.99, at_most_ms: 200.0, turn_ms: 0.0 };
@@ -250,6 +268,25 @@ mod tests {
         check(&[a.clone(), line("/b", 404, 1.0)]).unwrap_err();
         check(&[a.clone(), line("/b", 200, 2.2)]).unwrap_err();
         check(&[]).unwrap_err();
+    }
+
+    #[test]
+    fn a_span_contains_what_the_program_measured() {
+        let trace = trace(vec![value(1, "server", "/a", None, 1.0)]);
+        let check = |duration_ms, within_ms| {
+            let line = Line { within_ms: Some(within_ms), ..line("/a", 200, duration_ms) };
+            let log = vec![line; 1];
+            let report = compare(&log, &trace.servers("/"), &MICROS, None);
+            report.check_requests(&MICROS).map(|()| report.off.len())
+        };
+        // The server's clock ran long before; not at all; and less than the program's.
+        assert_eq!(check(30.0, 0.9).unwrap(), 0);
+        assert_eq!(check(0.1, 0.9).unwrap(), 0);
+        check(30.0, 1.1).unwrap_err();
+        // Longer than the server's own figure is what it always was.
+        let trace = super::tests::trace(vec![value(1, "server", "/a", None, 30.0)]);
+        let line = Line { within_ms: Some(0.5), ..line("/a", 200, 1.0) };
+        assert_eq!(compare(&[line], &trace.servers("/"), &MICROS, None).off.len(), 1);
     }
 
     #[test]

@@ -5,14 +5,16 @@
 //!
 //! All times are `bpf_ktime_get_ns`: CLOCK_MONOTONIC, in nanoseconds.
 
-/// Bytes of one message that travel to userspace unless the user asks for another number.
+/// Bytes of an HTTP message's head that travel to userspace unless the user asks for another number.
 pub const DEFAULT_HEAD_BYTES: u32 = 4096;
+/// Bytes of a call of other protocols (a statement's text) that travel to userspace, likewise.
+pub const DEFAULT_CALL_BYTES: u32 = 8192;
 /// The largest number of bytes that one record can carry. A power of two: the verifier bounds offsets by masking.
-pub const MAX_HEAD_BYTES: usize = 4096;
+pub const MAX_HEAD_BYTES: usize = 8192;
 /// Bytes of a call's beginning that classification looks at.
 pub const PEEK_BYTES: usize = 16;
 /// How many I/O vectors of one call are looked at; what lies in later ones is counted, not captured.
-pub const MAX_IOVECS: u32 = 8;
+pub const MAX_IOVECS: u32 = 64;
 
 /// What a record is. Stored in [`Header::kind`].
 pub mod kind {
@@ -28,6 +30,8 @@ pub mod kind {
     pub const EXEC: u8 = 5;
     /// [`super::ProcessRecord`]: a process (its last thread) ended.
     pub const EXIT: u8 = 6;
+    /// [`super::DatagramRecord`] and its payload: a message of a socket that has no connection.
+    pub const DATAGRAM: u8 = 7;
 }
 
 /// Direction of a byte as seen by the process that owns the socket.
@@ -52,18 +56,26 @@ pub mod flag {
     pub const ACTIVE: u8 = 1 << 4;
     /// This end was accepted.
     pub const PASSIVE: u8 = 1 << 5;
+    /// No message, but the word that nobody takes what was sent (ECONNREFUSED, from an ICMP message).
+    pub const REFUSED: u8 = 1 << 6;
 }
 
 /// Protocol of a connection as the kernel side knows it. Stored in [`Conn::proto`] and [`CloseRecord::proto`].
 pub mod proto {
-    /// Nothing recognised yet; looked at again at each message boundary.
+    /// Nothing recognised yet: the first calls travel to userspace, which may recognise it, and later ones now and then.
     pub const UNKNOWN: u8 = 0;
     /// HTTP/1.x seen in at least one direction.
     pub const HTTP1: u8 = 1;
-    /// HTTP/2 connection preface.
+    /// HTTP/2 connection preface: the beginning of every call is captured.
     pub const HTTP2: u8 = 2;
     /// TLS record layer: encrypted.
     pub const TLS: u8 = 3;
+    /// Userspace knows the protocol and needs the beginning of calls: short ones whole, of a long transfer a few bytes of each.
+    pub const CALLS: u8 = 4;
+    /// The same, and of each call as much as fits into a record.
+    pub const EVERYTHING: u8 = 5;
+    /// Userspace can make no use of its bytes: only counted.
+    pub const OPAQUE: u8 = 6;
     /// Not wanted (port filter): nothing is recorded but the counts.
     pub const IGNORED: u8 = 255;
 }
@@ -164,6 +176,53 @@ pub struct SegmentRecord {
     /// The runtime's own task for which the bytes were moved (a goroutine's id); 0: not known.
     pub task: u64,
     /// The task that created it; 0: not known.
+    pub parent_task: u64,
+}
+
+/// A message of a UDP socket: the record's payload is its beginning. The fixed part is as long as that of a [`SegmentRecord`]:
+/// both are put together in the same place.
+#[repr(C)]
+#[cfg_attr(
+    feature = "user",
+    derive(zerocopy::FromBytes, zerocopy::IntoBytes, zerocopy::KnownLayout, zerocopy::Immutable)
+)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DatagramRecord {
+    /// Common part. `ts` is the end of the call, `tgid`/`tid` who made it.
+    pub header: Header,
+    /// Address of `struct sock`.
+    pub sk: u64,
+    /// Inode number of the socket: the kernel uses the memory of closed sockets again.
+    pub inode: u64,
+    /// Local address, network byte order; IPv4 in the first four bytes. Zeros: any.
+    pub local: [u8; 16],
+    /// The other end's address, likewise. Of a socket that is not connected it is known of what is sent only.
+    pub remote: [u8; 16],
+    /// Local port, host byte order.
+    pub local_port: u16,
+    /// Remote port, host byte order; 0: not known.
+    pub remote_port: u16,
+    /// Inode number of the network namespace.
+    pub netns: u32,
+    /// Padding.
+    pub pad: [u64; 3],
+    /// Padding.
+    pub pad2: u32,
+    /// Bytes of the message; `header.cap` of them follow.
+    pub len: u32,
+    /// As in [`SegmentRecord`].
+    pub turn: u32,
+    /// As in [`SegmentRecord`].
+    pub waker: u32,
+    /// As in [`SegmentRecord`].
+    pub woken: u64,
+    /// As in [`SegmentRecord`].
+    pub waker_turn: u32,
+    /// Padding.
+    pub pad3: u32,
+    /// As in [`SegmentRecord`].
+    pub task: u64,
+    /// As in [`SegmentRecord`].
     pub parent_task: u64,
 }
 
@@ -287,7 +346,35 @@ pub struct Conn {
     pub tx_base: u32,
     /// [`SegmentRecord::turn`] of the thread that called `connect`, at that time.
     pub birth_turn: u32,
+    /// How much is still looked at while the protocol is not known ([`look`]).
+    pub looks: u32,
+    /// When a little was last granted again: seconds of 2^30 ns.
+    pub granted: u32,
 }
+
+/// What looking at a call of a connection costs whose protocol is not known. It begins with [`look::FIRST`]; once a second, where the
+/// direction turns, [`look::AGAIN`] are granted.
+pub mod look {
+    /// At first: 2048 calls that look like messages, which a busy client makes before userspace has recognised it, or 16 that do not.
+    pub const FIRST: u32 = 2048;
+    /// Later.
+    pub const AGAIN: u32 = 256;
+    /// A call that looks like a message: captured as far as any.
+    pub const LIKELY: u32 = 1;
+    /// One that may go on with what one before it began.
+    pub const BODY: u32 = 8;
+    /// One that does not look like a message.
+    pub const UNLIKELY: u32 = 128;
+    /// Bytes that are captured of the latter two.
+    pub const UNLIKELY_BYTES: u32 = 256;
+}
+
+/// Bytes of a datagram that travel to userspace at most: a DNS message's question is within the first 271.
+pub const DATAGRAM_BYTES: u32 = 512;
+/// Calls of at most so many bytes are captured whole where the protocol is not HTTP/1.
+pub const SHORT_CALL: u32 = 1024;
+/// Bytes that are captured of each further call of a long transfer.
+pub const PASSING_BYTES: u32 = 64;
 
 /// [`Conn::state`] bits.
 pub mod state {
@@ -301,6 +388,10 @@ pub mod state {
     pub const RX_BASE: u8 = 1 << 3;
     /// [`super::Conn::tx_base`] is known.
     pub const TX_BASE: u8 = 1 << 4;
+    /// The last call that was looked at was so short that it may have been a message's length or header, read on its own.
+    pub const SHORT: u8 = 1 << 5;
+    /// Since the direction changed something was looked at that may be the beginning of what follows.
+    pub const BODY: u8 = 1 << 6;
 }
 
 /// Index into the per-CPU counters.
@@ -313,7 +404,7 @@ pub mod counter {
     pub const READ_FAULT: u32 = 2;
     /// Calls without a user buffer where a message head was expected.
     pub const NO_BUFFER: u32 = 3;
-    /// Bytes of sockets that are neither TCP nor unix streams.
+    /// Bytes of sockets that are neither TCP nor unix streams, but for UDP messages that may be DNS.
     pub const OTHER_BYTES: u32 = 4;
     /// Bytes of connections that had no room in the table.
     pub const UNTRACKED_BYTES: u32 = 5;
@@ -376,18 +467,19 @@ pub struct Config {
     pub evidence: u32,
     /// 1 if the program on `sys_exit` that sees socket calls counts turns as well.
     pub turns_at_exit: u32,
-    /// Padding.
-    pub pad: u32,
+    /// Bytes of a call that are captured where the protocol is not HTTP/1, at most [`MAX_HEAD_BYTES`].
+    pub call_bytes: u32,
 }
 
 const _: () = {
     assert!(size_of::<Header>() == 24);
     assert!(size_of::<Progress>() == 32);
     assert!(size_of::<SegmentRecord>() == 24 + 16 + 64 + 16 + 32);
+    assert!(size_of::<DatagramRecord>() == size_of::<SegmentRecord>());
     assert!(size_of::<OpenRecord>() == 24 + 16 + 32 + 8 + 16 + 16 + 24);
     assert!(size_of::<CloseRecord>() == 24 + 16 + 64 + 8);
     assert!(size_of::<ProcessRecord>() == 24 + 8 + 16);
-    assert!(size_of::<Conn>() == 8 + 64 + 16 + 8 + 8 + 24);
+    assert!(size_of::<Conn>() == 8 + 64 + 16 + 8 + 8 + 32);
     assert!(size_of::<Config>() == 12 + 32 + 32);
 };
 

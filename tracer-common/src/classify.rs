@@ -110,6 +110,53 @@ pub const fn classify(first: u64, len: u32) -> Class {
     Class::Unknown
 }
 
+/// Whether the first bytes of a call of `len` bytes may begin a message of a protocol other than HTTP/1: one that says its own
+/// length where such protocols say it, or begins with their words. It only decides how much of a connection whose
+/// protocol is not known yet is looked at, so it is broad and cheap. `first` as in [`classify`].
+#[inline(always)]
+pub const fn may_be_message(first: u64, len: u32) -> bool {
+    if len <= HEADER {
+        return true;
+    }
+    let byte = first & 0xff;
+    let from_0 = (first as u32).swap_bytes();
+    let from_1 = ((first >> 8) as u32).swap_bytes();
+    let little = first as u32;
+    // PostgreSQL: a letter, then a length that counts itself.
+    if byte > 0x20 && byte < 0x7f && from_1 >= 4 && from_1 < 1 << 24 {
+        return true;
+    }
+    // PostgreSQL's first message; Kafka, also where it is longer than the call.
+    if from_0 >= len - 4 && from_0 < 1 << 24 {
+        return true;
+    }
+    // MongoDB; MySQL and MariaDB: three bytes of length and a sequence number.
+    if little == len || (little & 0x00ff_ffff) <= len - 4 && little >> 24 < 8 && little & 0x00ff_ffff > 0 {
+        return true;
+    }
+    // HTTP/2: three bytes of length, a type, flags, a stream.
+    if from_0 >> 8 <= len - 9 && (first >> 24) & 0xff <= 9 {
+        return true;
+    }
+    // FastCGI and AMQP: version or type, type or channel, then a channel or request below 256.
+    if byte >= 1 && byte <= 8 && (first >> 8) & 0xff <= 11 && (first >> 16) & 0xff == 0 {
+        return true;
+    }
+    // Redis: all that a message of RESP2 begins with, and most of RESP3. Answers to a pipeline stand many in one call.
+    if byte < 64 && RESP >> byte & 1 != 0 {
+        return true;
+    }
+    // memcached's binary form; AMQP's greeting.
+    byte == 0x80 || byte == 0x81 || begins(first, b"AMQP")
+}
+
+/// Lengths and headers are read on their own by many clients (Kafka's 4 bytes, MySQL's 4, AMQP's 7, MongoDB's 16). What the next call
+/// moves in the same direction belongs to the same message.
+pub const HEADER: u32 = 16;
+
+/// `*`, `$`, `+`, `-`, `:`, and of RESP3 `%` and `>`, as bits: one test, because the kernel's verifier walks each comparison.
+const RESP: u64 = 1 << b'*' | 1 << b'$' | 1 << b'+' | 1 << b'-' | 1 << b':' | 1 << b'%' | 1 << b'>';
+
 /// [`classify`] for a slice.
 pub fn classify_bytes(bytes: &[u8]) -> Class {
     let mut first = [0u8; 8];
@@ -122,6 +169,24 @@ pub fn classify_bytes(bytes: &[u8]) -> Class {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn answers_to_a_pipeline_may_be_messages() {
+        let may = |text: &str| {
+            let first = text.as_bytes().first_chunk().copied().unwrap();
+            may_be_message(u64::from_le_bytes(first), text.len() as u32)
+        };
+        for answers in
+            ["+OK\r\n+OK\r\n+OK\r\n+OK\r\n", ":1\r\n:2\r\n:3\r\n:4\r\n:5\r\n", "-ERR one\r\n-ERR two\r\n"]
+        {
+            assert!(may(answers), "{answers:?}");
+        }
+        for other in
+            ["some words, and more of them", "EHLO mail.example\r\n", "{\"level\": \"info\", \"at\": 1}"]
+        {
+            assert!(!may(other), "{other:?}");
+        }
+    }
 
     const METHODS: &[&str] = &[
         "GET", "POST", "PUT", "HEAD", "DELETE", "PATCH", "OPTIONS", "CONNECT", "TRACE", "PROPFIND", "REPORT",

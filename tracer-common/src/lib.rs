@@ -4,6 +4,7 @@
 
 pub mod abi;
 pub mod classify;
+pub mod datagram;
 pub mod golang;
 pub mod offsets;
 pub mod peek;

@@ -7,7 +7,7 @@ use tracer_common::abi::{MAX_HEAD_BYTES, MAX_IOVECS};
 
 use crate::arch::{Call, nr};
 use crate::kernel::{hidden, read_kernel, read_user, read_user_word};
-use crate::maps::Scratch;
+use crate::maps::{Scratch, forgotten};
 use crate::settings::offset;
 
 /// `recv` flags (include/linux/socket.h): the data will be reported again, or was never copied.
@@ -26,6 +26,15 @@ pub struct Buffer {
 }
 
 impl Buffer {
+    /// Nowhere that is known. Not an `Option`, for the reason that `Call::NONE` has.
+    pub const NONE: Self = Self { address: 0, vectors: 0, len: 0 };
+
+    /// Whether it is [`Buffer::NONE`]: no call moves bytes to or from nothing.
+    #[inline(always)]
+    pub fn is_none(&self) -> bool {
+        self.vectors == 0 && self.len == 0
+    }
+
     /// The same, without what the verifier has learnt of it on the way here: it would walk what follows once for each
     /// system call.
     #[inline(always)]
@@ -55,9 +64,9 @@ pub enum Kind {
 #[inline(always)]
 pub fn kind(call: &Call) -> Kind {
     let n = call.number;
-    if n == nr::WRITE || n == nr::WRITEV || n == nr::SENDTO || n == nr::SENDMSG {
+    if n == nr::WRITE || n == nr::WRITEV || n == nr::SENDTO || n == nr::SENDMSG || n == nr::SENDMMSG {
         Kind::Send
-    } else if n == nr::READ || n == nr::READV || n == nr::RECVFROM || n == nr::RECVMSG {
+    } else if n == nr::READ || n == nr::READV || n == nr::RECVFROM || n == nr::RECVMSG || n == nr::RECVMMSG {
         Kind::Receive
     } else if n == nr::SENDFILE || n == nr::SPLICE {
         Kind::SendNoBuffer
@@ -69,7 +78,7 @@ pub fn kind(call: &Call) -> Kind {
 /// Whether a receive only looked at its bytes, or threw them away.
 #[inline(always)]
 pub fn only_peeked(call: &Call) -> bool {
-    let flags = if call.number == nr::RECVFROM {
+    let flags = if call.number == nr::RECVFROM || call.number == nr::RECVMMSG {
         call.fourth
     } else if call.number == nr::RECVMSG {
         call.third
@@ -161,35 +170,36 @@ pub fn copy(buffer: &Buffer, moved: u32, want: u32, scratch: *mut Scratch) -> Op
     if buffer.vectors == 0 {
         let len = if limit < buffer.len { limit } else { buffer.len };
         let len = bounded(len as u64);
-        // SAFETY: at most 8191 bytes into an area of 12288.
+        // SAFETY: at most 16383 bytes into an area of 24576.
         let status =
             unsafe { bpf_probe_read_user(data as *mut c_void, len as u32, buffer.address as *const c_void) };
         return if status == 0 { Some(len as u32) } else { None };
     }
-    let mut copied = 0u64;
+    let [mut address, mut vectors, mut left, mut copied] =
+        forgotten(scratch, [buffer.address, buffer.vectors as u64, limit as u64, 0]);
     let mut at = 0u32;
     while at < MAX_IOVECS {
-        if at >= buffer.vectors || copied >= limit as u64 || copied >= MAX_HEAD_BYTES as u64 {
+        if vectors == 0 || left == 0 || copied >= MAX_HEAD_BYTES as u64 {
             break;
         }
-        let vector = read_user::<[u64; 2]>(buffer.address + 16 * at as u64)?;
-        let left = limit as u64 - copied;
+        let vector = read_user::<[u64; 2]>(address)?;
         let len = bounded(if vector[1] < left { vector[1] } else { left });
         let to = hidden(copied) & (MAX_HEAD_BYTES as u64 - 1);
-        // SAFETY: the offset is below 4096 and the length below 8192, in an area of 12288.
+        // SAFETY: the offset is below 8192 and the length below 16384, in an area of 24576.
         let status = unsafe {
             bpf_probe_read_user(data.add(to as usize) as *mut c_void, len as u32, vector[0] as *const c_void)
         };
         if status != 0 {
             return None;
         }
-        copied += len;
+        [address, vectors, left, copied] =
+            forgotten(scratch, [address + 16, vectors - 1, left - len, copied + len]);
         at += 1;
     }
     Some(if copied > MAX_HEAD_BYTES as u64 { MAX_HEAD_BYTES as u32 } else { copied as u32 })
 }
 
-/// A length that the verifier sees is below 8192. It never changes the value: no head is longer than 4096.
+/// A length that the verifier sees is below 16384. It never changes the value: no head is longer than 8192.
 #[inline(always)]
 pub fn bounded(len: u64) -> u64 {
     hidden(len) & (2 * MAX_HEAD_BYTES as u64 - 1)

@@ -1,7 +1,7 @@
 //! A connection's identity, read from `struct sock` the first time it is seen.
 
 use aya_ebpf::helpers::generated::bpf_ktime_get_ns;
-use tracer_common::abi::{Conn, Progress, counter, dir, flag, proto, state};
+use tracer_common::abi::{Conn, Progress, counter, dir, flag, look, proto, state};
 
 use crate::kernel::read_kernel;
 use crate::maps::{CONNS, count};
@@ -73,10 +73,7 @@ pub fn entry(sk: u64, len: u32) -> Option<*mut Conn> {
         }
         return create(sk, AF_UNIX, 0, Who { tgid: 0, tid: 0 }, 0, len);
     }
-    let Some(family) = stream_family(sk) else {
-        count(counter::OTHER_BYTES, len as u64);
-        return None;
-    };
+    let family = stream_family(sk)?;
     // What had arrived before a reset can still be read. An entry made now would never be removed, and would be taken
     // for the next connection's that gets this memory.
     if family != AF_UNIX && read_kernel::<u8>(sk + offset!(sk_state)) == Some(TCP_CLOSE) {
@@ -108,6 +105,8 @@ pub fn create(sk: u64, family: u16, flags: u8, by: Who, birth: u64, len: u32) ->
         state: if family == AF_UNIX { state::UNIX } else { 0 },
         tx_base: 0,
         birth_turn: if by.tid == 0 { 0 } else { crate::thread::turn(by) },
+        looks: look::FIRST,
+        granted: 0,
     };
     if CONNS.insert(&sk, &fresh, 0).is_err() {
         count(counter::LOST_MAP_FULL, 1);

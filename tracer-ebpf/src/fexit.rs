@@ -33,48 +33,56 @@ fn page(ctx: &FExitContext) -> i32 {
 
 /// IPv4.
 #[fexit(function = "inet_sendmsg")]
+#[inline(always)]
 pub fn inet_send(ctx: FExitContext) -> i32 {
     send(&ctx)
 }
 
 /// IPv6.
 #[fexit(function = "inet6_sendmsg")]
+#[inline(always)]
 pub fn inet6_send(ctx: FExitContext) -> i32 {
     send(&ctx)
 }
 
 /// Unix stream sockets.
 #[fexit(function = "unix_stream_sendmsg")]
+#[inline(always)]
 pub fn unix_send(ctx: FExitContext) -> i32 {
     send(&ctx)
 }
 
 /// IPv4.
 #[fexit(function = "inet_recvmsg")]
+#[inline(always)]
 pub fn inet_recv(ctx: FExitContext) -> i32 {
     receive(&ctx)
 }
 
 /// IPv6.
 #[fexit(function = "inet6_recvmsg")]
+#[inline(always)]
 pub fn inet6_recv(ctx: FExitContext) -> i32 {
     receive(&ctx)
 }
 
 /// Unix stream sockets.
 #[fexit(function = "unix_stream_recvmsg")]
+#[inline(always)]
 pub fn unix_recv(ctx: FExitContext) -> i32 {
     receive(&ctx)
 }
 
 /// IPv4 and IPv6.
 #[fexit(function = "inet_sendpage")]
+#[inline(always)]
 pub fn inet_page(ctx: FExitContext) -> i32 {
     page(&ctx)
 }
 
 /// Unix stream sockets.
 #[fexit(function = "unix_stream_sendpage")]
+#[inline(always)]
 pub fn unix_page(ctx: FExitContext) -> i32 {
     page(&ctx)
 }

@@ -31,6 +31,7 @@ pub fn call_recv(ctx: ProbeContext) -> u32 {
 
 /// The return of what `call_send` saw.
 #[kretprobe]
+#[inline(always)]
 pub fn ret_send(ctx: RetProbeContext) -> u32 {
     if let Some(call) = returned() {
         sent(call.sk, ctx.ret::<u64>() as i32);
@@ -40,6 +41,7 @@ pub fn ret_send(ctx: RetProbeContext) -> u32 {
 
 /// The return of what `call_recv` saw.
 #[kretprobe]
+#[inline(always)]
 pub fn ret_recv(ctx: RetProbeContext) -> u32 {
     if let Some(call) = returned() {
         received(call.sk, ctx.ret::<u64>() as i32, call.flags);

@@ -12,6 +12,7 @@
 //! | `syscall` | `sys_exit` (raw tracepoint): the same events on any kernel |
 //! | `tcp` | `inet_sock_set_state` (raw tracepoint, Linux 4.16): connect and close |
 //! | `golang` | two functions of Go's `net/http` (uprobes): for whom a goroutine writes |
+//! | `datagram` | none of its own: messages of UDP sockets, from the same hooks |
 //! | `process` | `sched_process_fork`, `_exec`, `_exit` (raw tracepoints) |
 //! | `turn` | system calls that wait for descriptors: entries (fentry, kprobe) or exits (trace events, `sys_exit`) |
 //! | `wake` | `sched_waking` (raw tracepoint): which thread woke which |
@@ -23,9 +24,11 @@
 mod arch;
 mod buffer;
 mod conn;
+mod datagram;
 mod fexit;
 mod flow;
 mod golang;
+mod interest;
 mod kernel;
 mod kprobe;
 mod maps;

@@ -31,6 +31,8 @@ pub static COUNTERS: PerCpuArray<u64> = PerCpuArray::with_max_entries(counter::C
 pub struct Scratch {
     /// How many programs hold it or try to.
     users: u64,
+    /// For [`forgotten`].
+    passed: [u64; 4],
     /// The fixed part.
     pub record: SegmentRecord,
     /// The head.
@@ -58,6 +60,20 @@ pub struct InCall {
 /// The least recently used go first, so that threads that ended in a call do not fill it.
 #[map]
 pub static IN_CALL: LruHashMap<u64, InCall> = LruHashMap::with_max_entries(1, 0);
+
+/// Where a thread is that moves several messages with one call (sendmmsg, recvmmsg).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct Many {
+    /// The messages: the call's second argument.
+    pub vector: u64,
+    /// Index of the next one.
+    pub next: u64,
+}
+
+/// Threads in the middle of such a call, by `bpf_get_current_pid_tgid`.
+#[map]
+pub static MANY: LruHashMap<u64, Many> = LruHashMap::with_max_entries(1024, 0);
 
 /// What is known of a thread. Zero: nothing yet.
 #[repr(C)]
@@ -119,6 +135,26 @@ pub fn acquire_scratch() -> Option<*mut Scratch> {
 pub fn release_scratch(scratch: *mut Scratch) {
     // SAFETY: a field of a map value.
     unsafe { add(&raw mut (*scratch).users, u64::MAX) };
+}
+
+/// The same values, of which the verifier knows nothing any more: it does not follow what lies in a map. It would else walk
+/// all that comes after once for each thing that it can tell of them.
+#[inline(always)]
+pub fn forgotten(scratch: *mut Scratch, values: [u64; 4]) -> [u64; 4] {
+    // SAFETY: a field of a map value, which this program alone holds.
+    unsafe {
+        let passed = (&raw mut (*scratch).passed).cast::<u64>();
+        passed.write_volatile(values[0]);
+        passed.add(1).write_volatile(values[1]);
+        passed.add(2).write_volatile(values[2]);
+        passed.add(3).write_volatile(values[3]);
+        [
+            passed.read_volatile(),
+            passed.add(1).read_volatile(),
+            passed.add(2).read_volatile(),
+            passed.add(3).read_volatile(),
+        ]
+    }
 }
 
 /// Adds atomically. Its result is not known: that needs Linux 5.12.

@@ -1,15 +1,17 @@
 //! Writing records into the ring buffer. Never with a wake-up: userspace drains on a timer, because a wake-up costs
 //! the traced process more than all the rest of the probe.
 
-use aya_ebpf::helpers::generated::bpf_get_current_comm;
+use core::ffi::c_void;
+
+use aya_ebpf::helpers::generated::{bpf_get_current_comm, bpf_probe_read_kernel, bpf_probe_read_user};
 use tracer_common::abi::{
-    CloseRecord, Conn, ConnId, Header, OpenRecord, PEEK_BYTES, ProcessRecord, Progress, SegmentRecord,
-    counter, dir, flag, kind, state,
+    CloseRecord, Conn, ConnId, DATAGRAM_BYTES, DatagramRecord, Header, OpenRecord, PEEK_BYTES, ProcessRecord,
+    Progress, SegmentRecord, counter, dir, flag, kind, state,
 };
 
 use crate::buffer::bounded;
 use crate::conn::{AF_INET, AF_UNIX, now, public_flags};
-use crate::kernel::read_kernel;
+use crate::kernel::{hidden, read_kernel, read_user};
 use crate::maps::{EVENTS, Scratch, count};
 use crate::select::Who;
 use crate::settings::offset;
@@ -163,6 +165,102 @@ pub fn segment(
     true
 }
 
+/// A length that the verifier sees is below 1024. It never changes the value: of a datagram at most 512 bytes are captured.
+#[inline(always)]
+pub fn datagram_length(len: u64) -> u64 {
+    const { assert!(DATAGRAM_BYTES < 1024) };
+    hidden(len) & 1023
+}
+
+/// Puts together what is said of a message of `len` bytes of a UDP socket, moved by a call on descriptor `fd` that named an address (`name`,
+/// or 0). Returns both ports, the local one first.
+#[inline(always)]
+pub fn datagram(
+    scratch: *mut Scratch,
+    header: Header,
+    sk: u64,
+    name: u64,
+    len: u32,
+    scene: Scene,
+    fd: u64,
+) -> (u16, u16) {
+    let (task, parent_task) = task::current(header.tgid, header.dir, fd, true);
+    let family = header.family as u16;
+    // SAFETY: the scratch area is a map value, and the record as long as the one that lies there; every field is written.
+    unsafe {
+        let record = (&raw mut (*scratch).record).cast::<DatagramRecord>();
+        (*record).header = header;
+        (*record).sk = sk;
+        let (local, remote) = (&raw mut (*record).local, &raw mut (*record).remote);
+        local.cast::<[u64; 2]>().write([0; 2]);
+        remote.cast::<[u64; 2]>().write([0; 2]);
+        (*record).netns = 0;
+        (*record).pad = [0; 3];
+        (*record).pad2 = 0;
+        (*record).len = len;
+        (*record).turn = scene.turn;
+        (*record).waker = scene.waker;
+        (*record).woken = scene.woken;
+        (*record).waker_turn = scene.waker_turn;
+        (*record).pad3 = 0;
+        (*record).task = task;
+        (*record).parent_task = parent_task;
+        (*record).inode = crate::conn::inode(sk);
+        let net = read_kernel::<u64>(sk + offset!(sk_net)).unwrap_or(0);
+        copy(&raw mut (*record).netns, net + offset!(net_inum));
+        let (own_port, mut port) = ports(sk);
+        if family == AF_INET {
+            copy(local.cast::<u32>(), sk + offset!(sk_saddr));
+        } else {
+            copy(local, sk + offset!(sk_saddr6));
+        }
+        let named = if name == 0 { 0 } else { read_user::<u64>(name).unwrap_or(0) };
+        if named as u16 == family {
+            // struct sockaddr_in and sockaddr_in6: family, port, address; the latter with four bytes between.
+            port = u16::from_be((named >> 16) as u16);
+            if family == AF_INET {
+                remote.cast::<u32>().write((named >> 32) as u32);
+            } else {
+                bpf_probe_read_user(remote.cast(), 16, (name + 8) as *const c_void);
+            }
+        } else if port != 0 {
+            if family == AF_INET {
+                copy(remote.cast::<u32>(), sk + offset!(sk_daddr));
+            } else {
+                copy(remote, sk + offset!(sk_daddr6));
+            }
+        }
+        (*record).local_port = own_port;
+        (*record).remote_port = port;
+        (own_port, port)
+    }
+}
+
+/// Copies from a kernel address; what cannot be read is zero.
+///
+/// # Safety
+/// `to` must be valid for writes.
+#[inline(always)]
+unsafe fn copy<T>(to: *mut T, from: u64) {
+    // SAFETY: the helper writes as many bytes as `to` points to, by the contract.
+    unsafe { bpf_probe_read_kernel(to.cast(), size_of::<T>() as u32, from as *const c_void) };
+}
+
+/// Sends the record that [`datagram`] put together, and the `cap` bytes behind it.
+#[inline(always)]
+pub fn submit_datagram(scratch: *mut Scratch, cap: u64) {
+    // SAFETY: the scratch area is a map value; the record's fields and the bytes behind it have been written.
+    let bytes = unsafe {
+        core::slice::from_raw_parts(
+            (&raw const (*scratch).record).cast::<u8>(),
+            (size_of::<DatagramRecord>() as u64 + datagram_length(cap)) as usize,
+        )
+    };
+    if EVENTS.output::<[u8]>(bytes, NO_WAKEUP).is_err() {
+        lost();
+    }
+}
+
 /// The end of a connection, with its counts.
 #[inline(always)]
 pub fn close(conn: *const Conn, sk: u64) {
@@ -225,4 +323,19 @@ pub fn process(what: u8, who: Who, parent: u32) {
 pub fn segment_header(which: u8, who: Who, ts: u64, flags: u8, cap: u32) -> Header {
     debug_assert!(which == dir::RX || which == dir::TX);
     Header { kind: kind::SEGMENT, flags, dir: which, family: 0, cap, ts, tgid: who.tgid, tid: who.tid }
+}
+
+/// The header of a datagram.
+#[inline(always)]
+pub fn datagram_header(which: u8, who: Who, ts: u64, flags: u8, family: u16, cap: u32) -> Header {
+    Header {
+        kind: kind::DATAGRAM,
+        flags,
+        dir: which,
+        family: family as u8,
+        cap,
+        ts,
+        tgid: who.tgid,
+        tid: who.tid,
+    }
 }

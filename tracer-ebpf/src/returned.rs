@@ -4,6 +4,7 @@ use tracer_common::abi::{counter, dir};
 
 use crate::arch::{Call, current_call};
 use crate::buffer::{self, Kind, MSG_PEEK};
+use crate::datagram;
 use crate::flow::{Moved, moved};
 use crate::kernel::read_kernel;
 use crate::maps::count;
@@ -19,6 +20,9 @@ pub fn sock_of(socket: u64) -> u64 {
 /// `ret` bytes, or an error, from a send function.
 #[inline(always)]
 pub fn sent(sk: u64, ret: i32) -> i32 {
+    if ret < 0 && sk != 0 {
+        datagram::failed(sk, ret, dir::TX);
+    }
     if ret <= 0 || sk == 0 {
         return 0;
     }
@@ -47,6 +51,9 @@ pub fn sent_from_kernel(sk: u64, ret: i32) -> i32 {
 /// `ret` bytes, or an error, from a receive function.
 #[inline(always)]
 pub fn received(sk: u64, ret: i32, flags: u64) -> i32 {
+    if ret < 0 && sk != 0 {
+        datagram::failed(sk, ret, dir::RX);
+    }
     if ret <= 0 || sk == 0 || flags & MSG_PEEK != 0 {
         return 0;
     }

@@ -1,7 +1,7 @@
 //! Read-only data that userspace writes before load. The verifier treats it as constants and removes what it switches
 //! off. Read through volatile loads, because the compiler would fold the initial values.
 
-use tracer_common::abi::{Config, DEFAULT_HEAD_BYTES, select};
+use tracer_common::abi::{Config, DEFAULT_CALL_BYTES, DEFAULT_HEAD_BYTES, select};
 use tracer_common::offsets::Offsets;
 
 #[unsafe(no_mangle)]
@@ -18,7 +18,7 @@ pub(crate) static CONFIG: Config = Config {
     may_miss: 0,
     evidence: 0,
     turns_at_exit: 0,
-    pad: 0,
+    call_bytes: DEFAULT_CALL_BYTES,
 };
 
 #[unsafe(no_mangle)]

@@ -15,12 +15,14 @@ use crate::returned::{received, sent};
 
 /// Arguments: `struct sock *sk, int ret, int flags`.
 #[raw_tracepoint(tracepoint = "sock_send_length")]
+#[inline(always)]
 pub fn sock_send(ctx: RawTracePointContext) -> i32 {
     sent(ctx.arg(0), ctx.arg(1))
 }
 
 /// Arguments: `struct sock *sk, int ret, int flags`.
 #[raw_tracepoint(tracepoint = "sock_recv_length")]
+#[inline(always)]
 pub fn sock_recv(ctx: RawTracePointContext) -> i32 {
     received(ctx.arg(0), ctx.arg(1), ctx.arg(2))
 }
@@ -40,6 +42,7 @@ struct SockMsgLength {
 
 /// As `sock_send`, on the trace event.
 #[tracepoint(category = "sock", name = "sock_send_length")]
+#[inline(always)]
 pub fn event_send(ctx: TracePointContext) -> u32 {
     // SAFETY: the kernel hands such a record to a program on this event.
     let (sk, ret) = unsafe {
@@ -51,6 +54,7 @@ pub fn event_send(ctx: TracePointContext) -> u32 {
 
 /// As `sock_recv`, on the trace event.
 #[tracepoint(category = "sock", name = "sock_recv_length")]
+#[inline(always)]
 pub fn event_recv(ctx: TracePointContext) -> u32 {
     // SAFETY: as for `event_send`.
     let (sk, ret, flags) = unsafe {

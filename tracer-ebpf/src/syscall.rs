@@ -8,6 +8,7 @@ use tracer_common::abi::dir;
 
 use crate::arch::{Call, call_at, nr};
 use crate::buffer::{self, Kind};
+use crate::datagram;
 use crate::flow::{Moved, moved};
 use crate::select::selected;
 use crate::settings::config;
@@ -15,9 +16,13 @@ use crate::thread;
 
 /// Arguments: `struct pt_regs *regs, long ret`.
 #[raw_tracepoint(tracepoint = "sys_exit")]
+#[inline(always)]
 pub fn sys_exit(ctx: RawTracePointContext) -> i32 {
     let ret: i64 = ctx.arg(1);
     let counts_turns = config!(turns_at_exit) != 0;
+    if ret == -datagram::ECONNREFUSED {
+        refused(&call_at(ctx.arg(0)));
+    }
     if ret <= 0 && !counts_turns {
         return 0;
     }
@@ -48,9 +53,22 @@ pub fn sys_exit(ctx: RawTracePointContext) -> i32 {
     if sk == 0 {
         return 0;
     }
+    if nr::many(call.number) {
+        // What it returns is their number. Streams are moved so by nobody.
+        datagram::many(&Moved { sk, dir: which, len: ret as u32, who, call, fd_known: true });
+        return 0;
+    }
     if kind == Kind::SendNoBuffer {
         call = Call::NONE;
     }
     moved(&Moved { sk, dir: which, len: ret as u32, who, call, fd_known: true });
     0
+}
+
+/// A call failed because nobody takes what was sent before.
+#[inline(always)]
+fn refused(call: &Call) {
+    if buffer::kind(call) == Kind::Receive {
+        datagram::refused(buffer::sock_of_fd(call.fd));
+    }
 }

@@ -17,6 +17,16 @@ pub enum Direction {
     Tx,
 }
 
+impl Direction {
+    /// The other one.
+    pub fn opposite(self) -> Direction {
+        match self {
+            Direction::Rx => Direction::Tx,
+            Direction::Tx => Direction::Rx,
+        }
+    }
+}
+
 /// Who made a call, and when it ended.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stamp {
@@ -75,6 +85,17 @@ pub enum Endpoints {
         /// The other end's address.
         remote: IpAddr,
         /// The other end's port.
+        remote_port: u16,
+    },
+    /// UDP, of which there are no connections: one stands for what goes to the same other end.
+    Datagram {
+        /// This end's address; zeros: any.
+        local: IpAddr,
+        /// This end's port.
+        local_port: u16,
+        /// The other end's address; zeros: not known.
+        remote: IpAddr,
+        /// The other end's port; 0: not known.
         remote_port: u16,
     },
     /// A unix stream socket: the kernel's addresses of both `struct sock`s.
@@ -143,6 +164,31 @@ pub struct Segment<'a> {
     pub lost_before: bool,
 }
 
+/// A message of a UDP socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Datagram<'a> {
+    /// The kernel's address of the socket.
+    pub sk: u64,
+    /// Socket inode.
+    pub inode: u64,
+    /// Who moved it; the time is the end of the call.
+    pub stamp: Stamp,
+    /// Which way.
+    pub dir: Direction,
+    /// This end's address and port; zeros: any.
+    pub local: (IpAddr, u16),
+    /// The other end's; `None`: not known.
+    pub remote: Option<(IpAddr, u16)>,
+    /// Network namespace (inode number).
+    pub netns: u32,
+    /// Bytes of the message.
+    pub len: u32,
+    /// The first of them.
+    pub data: &'a [u8],
+    /// It is none, but the word that nobody takes what was sent (ECONNREFUSED).
+    pub refused: bool,
+}
+
 /// The counts of a connection, at its end or when it has been quiet for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counts {
@@ -181,6 +227,8 @@ pub enum Event<'a> {
     Open(Box<Open>),
     /// Bytes of a message.
     Segment(Segment<'a>),
+    /// A message without a connection.
+    Datagram(Datagram<'a>),
     /// Counts of a connection.
     Counts(Counts),
     /// A process changed.
@@ -206,6 +254,7 @@ impl Event<'_> {
         match self {
             Event::Open(open) => open.stamp.at,
             Event::Segment(segment) => segment.stamp.at,
+            Event::Datagram(datagram) => datagram.stamp.at,
             Event::Counts(counts) => counts.at,
             Event::Process { stamp, .. } => stamp.at,
             Event::Missed { at } => *at,

@@ -17,6 +17,7 @@ pub mod export;
 pub mod fuzzed;
 pub mod process;
 pub mod protocol;
+mod random;
 pub mod recording;
 pub mod report;
 pub mod secret;

@@ -31,6 +31,9 @@ import java.util.concurrent.ThreadLocalRandom;
 public final class Front {
     private static final String WAIT = "db";
     private static final String NOBODY = "-";
+    /** The call that sends a body, as the request does that asks for it. */
+    private static final String SAVE = "save";
+    private static final String BODY = "{\"item\": \"0123456789abcdef0123456789abcdef\", \"count\": 12}";
     private static final byte[] OK = "ok\n".getBytes(StandardCharsets.US_ASCII);
     private static final SecureRandom RANDOM = new SecureRandom();
     private static final String BACKEND = "http://" + System.getenv("BACKEND");
@@ -40,7 +43,8 @@ public final class Front {
             "/fan", List.of(List.of("b", "c")),
             "/repeat", List.of(List.of("b"), List.of("b"), List.of("b")),
             "/skip", List.of(List.of("b"), List.of("c")),
-            "/db", List.of(List.of(WAIT), List.of("b")));
+            "/db", List.of(List.of(WAIT), List.of("b")),
+            "/post", List.of(List.of(SAVE), List.of("c")));
     private static final ThreadLocal<Socket> DATABASE = new ThreadLocal<>();
     private static FileOutputStream truth;
     private static ExecutorService workers;
@@ -60,6 +64,9 @@ public final class Front {
         workers = Executors.newFixedThreadPool(mode.equals("executor") ? 16 : 256);
         client = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();
         server.createContext("/", exchange -> {
+            if (exchange.getRequestMethod().equals("POST")) {
+                exchange.getRequestBody().readAllBytes();
+            }
             if (mode.equals("async")) {
                 serveAsync(exchange);
             } else {
@@ -151,6 +158,12 @@ public final class Front {
         String fresh = fresh(incoming);
         HttpURLConnection connection = (HttpURLConnection) URI.create(BACKEND + "/" + name).toURL().openConnection();
         connection.setRequestProperty("x-truth-id", fresh);
+        if (name.equals(SAVE)) {
+            connection.setDoOutput(true);
+            try (OutputStream out = connection.getOutputStream()) {
+                out.write(BODY.getBytes(StandardCharsets.US_ASCII));
+            }
+        }
         try (InputStream body = connection.getInputStream()) {
             body.readAllBytes();
         }
@@ -168,8 +181,11 @@ public final class Front {
             }, workers);
         }
         String fresh = fresh(incoming);
-        HttpRequest request = HttpRequest.newBuilder(URI.create(BACKEND + "/" + name)).header("x-truth-id", fresh).build();
-        return client.sendAsync(request, HttpResponse.BodyHandlers.ofString());
+        HttpRequest.Builder request = HttpRequest.newBuilder(URI.create(BACKEND + "/" + name)).header("x-truth-id", fresh);
+        if (name.equals(SAVE)) {
+            request.POST(HttpRequest.BodyPublishers.ofString(BODY));
+        }
+        return client.sendAsync(request.build(), HttpResponse.BodyHandlers.ofString());
     }
 
     /** One question to the database on this thread's connection. */
@@ -181,7 +197,7 @@ public final class Front {
             DATABASE.set(socket);
         }
         OutputStream out = socket.getOutputStream();
-        out.write("PING\r\n".getBytes(StandardCharsets.US_ASCII));
+        out.write("*1\r\n$4\r\nPING\r\n".getBytes(StandardCharsets.US_ASCII));
         socket.getInputStream().read(new byte[64]);
         return null;
     }

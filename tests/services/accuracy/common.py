@@ -17,6 +17,9 @@ PORT = int(os.environ["PORT"])
 BACKGROUND = int(os.environ.get("BACKGROUND", "0")) / 1000
 #: The call that is not HTTP.
 WAIT = "db"
+#: The call that sends a body, as the request does that asks for it.
+SAVE = "save"
+BODY = b'{"item": "0123456789abcdef0123456789abcdef", "count": 12}'
 #: Who calls when nobody asked.
 NOBODY = "-"
 
@@ -27,6 +30,7 @@ PLANS = {
     "/repeat": [["b"], ["b"], ["b"]],
     "/skip": [["b"], ["c"]],
     "/db": [[WAIT], ["b"]],
+    "/post": [[SAVE], ["c"]],
 }
 
 _truth = os.open(os.environ["TRUTH"], os.O_WRONLY | os.O_APPEND)

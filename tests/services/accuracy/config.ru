@@ -5,19 +5,23 @@ require 'socket'
 
 WAIT = 'db'
 NOBODY = '-'
+# The call that sends a body, as the request does that asks for it.
+SAVE = 'save'
+BODY = '{"item": "0123456789abcdef0123456789abcdef", "count": 12}'
 PLANS = {
   '/front' => [['b'], ['c']],
   '/other' => [['c'], ['d']],
   '/fan' => [['b', 'c']],
   '/repeat' => [['b'], ['b'], ['b']],
   '/skip' => [['b'], ['c']],
-  '/db' => [[WAIT], ['b']]
+  '/db' => [[WAIT], ['b']],
+  '/post' => [[SAVE], ['c']]
 }.freeze
 TRUTH = File.open(ENV.fetch('TRUTH'), 'a').tap { |file| file.sync = true }
 
 def query_database
   socket = Thread.current[:database] ||= TCPSocket.new(*ENV.fetch('DATABASE').split(':'))
-  socket.write("PING\r\n")
+  socket.write("*1\r\n$4\r\nPING\r\n")
   socket.gets
 end
 
@@ -29,6 +33,8 @@ def call(incoming, name)
   host, port = ENV.fetch('BACKEND').split(':')
   # Proxies of the environment are no concern of this test.
   backend = Thread.current[:backend] ||= Net::HTTP.new(host, port.to_i, nil).tap { |http| http.keep_alive_timeout = 60 }.start
+  return backend.post("/#{name}", BODY, 'x-truth-id' => fresh, 'Content-Type' => 'application/json') if name == SAVE
+
   backend.get("/#{name}", 'x-truth-id' => fresh)
 end
 
@@ -45,6 +51,7 @@ end
 run(lambda do |environment|
   path = environment['PATH_INFO']
   incoming = environment.fetch('HTTP_X_TRUTH_ID', NOBODY)
+  environment['rack.input'].read if environment['REQUEST_METHOD'] == 'POST'
   PLANS.fetch(path, []).each do |step|
     next if path == '/skip' && rand < 0.3
 

@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 )
@@ -19,6 +20,9 @@ import (
 const (
 	wait   = "db"
 	nobody = "-"
+	// The call that sends a body, as the request does that asks for it.
+	save = "save"
+	body = `{"item": "0123456789abcdef0123456789abcdef", "count": 12}`
 )
 
 var (
@@ -29,6 +33,7 @@ var (
 		"/repeat": {{"b"}, {"b"}, {"b"}},
 		"/skip":   {{"b"}, {"c"}},
 		"/db":     {{wait}, {"b"}},
+		"/post":   {{save}, {"c"}},
 	}
 	truth    *os.File
 	client   = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 512}}
@@ -46,7 +51,11 @@ func call(incoming, name string) {
 	}
 	fresh := hex.EncodeToString(id[:])
 	fmt.Fprintf(truth, "%s %s\n", incoming, fresh)
-	request, err := http.NewRequest("GET", "http://"+os.Getenv("BACKEND")+"/"+name, nil)
+	method, content := "GET", io.Reader(nil)
+	if name == save {
+		method, content = "POST", strings.NewReader(body)
+	}
+	request, err := http.NewRequest(method, "http://"+os.Getenv("BACKEND")+"/"+name, content)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -71,7 +80,7 @@ func query() {
 			log.Fatal(err)
 		}
 	}
-	io.WriteString(connection, "PING\r\n")
+	io.WriteString(connection, "*1\r\n$4\r\nPING\r\n")
 	var answer [64]byte
 	connection.Read(answer[:])
 	database <- connection
@@ -81,6 +90,9 @@ func serve(w http.ResponseWriter, r *http.Request) {
 	incoming := r.Header.Get("x-truth-id")
 	if incoming == "" {
 		incoming = nobody
+	}
+	if r.Method == "POST" {
+		io.Copy(io.Discard, r.Body)
 	}
 	for _, step := range plans[r.URL.Path] {
 		if r.URL.Path == "/skip" && mathrand.Float64() < 0.3 {

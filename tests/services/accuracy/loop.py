@@ -27,7 +27,7 @@ class Database:
             reader, writer = self.idle.pop()
         else:
             reader, writer = await asyncio.open_connection(common.HOST, common.DATABASE_PORT)
-        writer.write(b"PING\r\n")
+        writer.write(b"*1\r\n$4\r\nPING\r\n")
         await reader.readline()
         self.idle.append((reader, writer))
 
@@ -79,13 +79,17 @@ async def with_aiohttp():
     async def call(incoming, name):
         if name == common.WAIT:
             return await database.query()
-        async with session.get(f"{URL}/{name}", headers=common.outgoing(incoming)) as response:
+        method, body = ("POST", common.BODY) if name == common.SAVE else ("GET", None)
+        headers = common.outgoing(incoming)
+        async with session.request(method, f"{URL}/{name}", data=body, headers=headers) as response:
             await response.read()
 
     if MODE == "pool":
         call = threaded()
 
     async def handle(request):
+        if request.method == "POST":
+            await request.read()
         await serve(call, request.path, request.headers.get("x-truth-id", common.NOBODY))
         return web.Response(text="ok\n")
 
@@ -109,7 +113,10 @@ def with_fastapi():
     async def call(incoming, name):
         if name == common.WAIT:
             return await database.query()
-        await client.get(f"{URL}/{name}", headers=common.outgoing(incoming))
+        if name == common.SAVE:
+            await client.post(f"{URL}/{name}", content=common.BODY, headers=common.outgoing(incoming))
+        else:
+            await client.get(f"{URL}/{name}", headers=common.outgoing(incoming))
 
     @contextlib.asynccontextmanager
     async def lifespan(_):
@@ -118,8 +125,10 @@ def with_fastapi():
 
     app = fastapi.FastAPI(lifespan=lifespan)
 
-    @app.get("/{path:path}")
+    @app.api_route("/{path:path}", methods=["GET", "POST"])
     async def handle(request: fastapi.Request):
+        if request.method == "POST":
+            await request.body()
         await serve(call, request.url.path, request.headers.get("x-truth-id", common.NOBODY))
         return fastapi.Response("ok\n")
 

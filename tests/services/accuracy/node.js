@@ -7,6 +7,9 @@ const net = require('net');
 
 const WAIT = 'db';
 const NOBODY = '-';
+// The call that sends a body, as the request does that asks for it.
+const SAVE = 'save';
+const BODY = '{"item": "0123456789abcdef0123456789abcdef", "count": 12}';
 const PLANS = {
   '/front': [['b'], ['c']],
   '/other': [['c'], ['d']],
@@ -14,6 +17,7 @@ const PLANS = {
   '/repeat': [['b'], ['b'], ['b']],
   '/skip': [['b'], ['c']],
   '/db': [[WAIT], ['b']],
+  '/post': [[SAVE], ['c']],
 };
 const truth = fs.openSync(process.env.TRUTH, 'a');
 const [host, backendPort] = process.env.BACKEND.split(':');
@@ -31,7 +35,7 @@ function query() {
       idle.push(connection);
       resolve();
     });
-    connection.write('PING\r\n');
+    connection.write('*1\r\n$4\r\nPING\r\n');
   });
 }
 
@@ -41,11 +45,13 @@ function call(incoming, name) {
   fs.writeSync(truth, `${incoming} ${fresh}\n`);
   const headers = { 'x-truth-id': fresh };
   return new Promise((resolve, reject) => {
-    const request = http.get({ host, port: backendPort, path: `/${name}`, headers, agent }, (response) => {
+    const method = name === SAVE ? 'POST' : 'GET';
+    const request = http.request({ method, host, port: backendPort, path: `/${name}`, headers, agent }, (response) => {
       response.resume();
       response.on('end', resolve);
     });
     request.on('error', reject);
+    request.end(name === SAVE ? BODY : undefined);
   });
 }
 
@@ -58,9 +64,12 @@ async function serve(path, incoming) {
 
 const server = http.createServer((request, response) => {
   const incoming = request.headers['x-truth-id'] || NOBODY;
-  serve(request.url, incoming)
+  const begin = () => serve(request.url, incoming)
     .catch((error) => { console.error(error); response.statusCode = 502; })
     .finally(() => response.end('ok\n'));
+  if (request.method !== 'POST') return begin();
+  request.resume();
+  request.on('end', begin);
 });
 server.keepAliveTimeout = 60_000;
 server.listen({ port: Number(process.env.PORT), host: '127.0.0.1', backlog: 511 });

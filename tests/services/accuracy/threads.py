@@ -15,7 +15,7 @@ def query_database():
     """One question on this thread's connection to the database."""
     if not hasattr(_kept, "database"):
         _kept.database = socket.create_connection((common.HOST, common.DATABASE_PORT))
-    _kept.database.sendall(b"PING\r\n")
+    _kept.database.sendall(b"*1\r\n$4\r\nPING\r\n")
     _kept.database.recv(64)
 
 
@@ -25,7 +25,10 @@ def call(incoming, name):
         return query_database()
     if not hasattr(_kept, "backend"):
         _kept.backend = http.client.HTTPConnection(common.HOST, common.BACKEND_PORT)
-    _kept.backend.request("GET", f"/{name}", headers=common.outgoing(incoming))
+    if name == common.SAVE:
+        _kept.backend.request("POST", f"/{name}", common.BODY, common.outgoing(incoming))
+    else:
+        _kept.backend.request("GET", f"/{name}", headers=common.outgoing(incoming))
     _kept.backend.getresponse().read()
 
 
@@ -54,6 +57,8 @@ if common.BACKGROUND:
 
 def application(environ, start_response):
     """WSGI."""
+    if environ["REQUEST_METHOD"] == "POST":
+        environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"]))
     serve(environ["PATH_INFO"], environ.get("HTTP_X_TRUTH_ID", common.NOBODY))
     start_response("200 OK", [("Content-Type", "text/plain"), ("Content-Length", "3")])
     return [b"ok\n"]
@@ -72,6 +77,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", "3")
         self.end_headers()
         self.wfile.write(b"ok\n")
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["content-length"]))
+        self.do_GET()
 
     def log_message(self, *_):
         pass

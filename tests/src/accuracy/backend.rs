@@ -26,7 +26,7 @@ pub struct Backend {
 }
 
 impl Backend {
-    /// HTTP/1.1 with kept connections; any target is answered with `ok`.
+    /// HTTP/1.1 with kept connections; any target is answered with `ok`, when the request's body is there.
     pub fn http() -> Result<Self> {
         Self::start(|stream, seed| {
             // The end of a connection is the client's affair.
@@ -34,7 +34,7 @@ impl Backend {
         })
     }
 
-    /// A database that knows `PING`, each connection one question at a time (the inline commands of Redis's protocol).
+    /// A database that knows Redis's `PING`, each connection one question at a time.
     pub fn database() -> Result<Self> {
         Self::start(|stream, seed| {
             let _closed = answer_database(stream, seed);
@@ -80,9 +80,19 @@ fn answer_http(mut stream: TcpStream, seed: u64) -> std::io::Result<()> {
             head.extend_from_slice(piece.get(..read).unwrap_or_default());
             continue;
         };
-        let rest = head.split_off(end + 4);
-        let last = String::from_utf8_lossy(&head).to_lowercase().contains("connection: close");
-        head = rest;
+        let text = String::from_utf8_lossy(head.get(..end).unwrap_or_default()).to_lowercase();
+        let length = text.lines().find_map(|line| line.strip_prefix("content-length:"));
+        let length = length.and_then(|text| text.trim().parse::<usize>().ok()).unwrap_or(0).min(HEAD);
+        let last = text.contains("connection: close");
+        head.drain(..end + 4);
+        while head.len() < length {
+            let read = stream.read(&mut piece)?;
+            if read == 0 {
+                return Ok(());
+            }
+            head.extend_from_slice(piece.get(..read).unwrap_or_default());
+        }
+        head.drain(..length);
         thread::sleep(random.between(CALL_US));
         let keep = if last { "Connection: close\r\n" } else { "" };
         let answer =

@@ -19,6 +19,10 @@ use super::backend::Random;
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Connections of an open loop: more requests than this are never open, the rest waits.
 const OPEN_LOOP_CONNECTIONS: usize = 256;
+/// What requests with bodies have.
+const BODY: &str = r#"{"item": "0123456789abcdef0123456789abcdef", "count": 12}"#;
+/// How long after the head a body comes that comes later, microseconds: uniform.
+const LATE_US: (u64, u64) = (0, 3_000);
 
 /// How requests arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -59,6 +63,8 @@ pub struct Drive {
     pub server: SocketAddr,
     /// Paths, in turn.
     pub paths: &'static [&'static str],
+    /// Each has a body ([`BODY`]), of every other one by a later call.
+    pub bodies: bool,
     /// It ends after this many requests,
     pub requests: usize,
     /// or after this time.
@@ -175,7 +181,9 @@ impl Shared {
     fn ask(&self, connection: &mut Connection, number: usize) -> Result<()> {
         let path = self.drive.paths.get(number % self.drive.paths.len().max(1)).context("no path")?;
         let begun = Instant::now();
-        let answer = connection.ask(path, &fresh_id());
+        let late = (number % 2 == 1).then(|| Random::new(number as u64).between(LATE_US));
+        let body = self.drive.bodies.then_some(late);
+        let answer = connection.ask(path, &fresh_id(), body);
         let took = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.open_ns.fetch_add(took, Ordering::Relaxed);
         if let Err(error) = answer {
@@ -232,10 +240,26 @@ impl Connection {
         Ok(Self { server, stream })
     }
 
-    /// One request; the connection is made anew if the server does not keep it.
-    fn ask(&mut self, path: &str, id: &str) -> Result<()> {
-        let head = format!("GET {path} HTTP/1.1\r\nHost: front\r\nx-truth-id: {id}\r\n\r\n");
-        self.stream.write_all(head.as_bytes()).context("cannot send")?;
+    /// One request, with a body if there is `Some`, that long after its head if there is `Some` again; the connection is made anew if the
+    /// server does not keep it.
+    fn ask(&mut self, path: &str, id: &str, body: Option<Option<Duration>>) -> Result<()> {
+        let method = if body.is_some() { "POST" } else { "GET" };
+        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: front\r\nx-truth-id: {id}\r\n");
+        if body.is_some() {
+            head += &format!("Content-Type: application/json\r\nContent-Length: {}\r\n", BODY.len());
+        }
+        head += "\r\n";
+        match body {
+            Some(Some(late)) => {
+                self.stream.write_all(head.as_bytes()).context("cannot send")?;
+                thread::sleep(late);
+                self.stream.write_all(BODY.as_bytes()).context("cannot send")?;
+            }
+            at_once => {
+                head += at_once.map_or("", |_| BODY);
+                self.stream.write_all(head.as_bytes()).context("cannot send")?;
+            }
+        }
         let mut answer = Vec::new();
         let mut piece = [0; 4096];
         loop {
@@ -294,11 +318,34 @@ mod tests {
     #[test]
     fn a_closed_loop_keeps_as_many_open_as_it_is_told() {
         let backend = Backend::http().unwrap();
-        let drive =
-            Drive { server: backend.address(), paths: &["/b"], requests: 200, time: Duration::from_secs(5) };
+        let drive = Drive {
+            server: backend.address(),
+            paths: &["/b"],
+            bodies: false,
+            requests: 200,
+            time: Duration::from_secs(5),
+        };
         let driven = drive.closed(8).unwrap();
         assert_eq!(driven.requests, 200);
         assert!((6.0..=8.1).contains(&driven.in_flight), "{driven:?}");
+    }
+
+    #[test]
+    fn requests_with_bodies_are_answered_when_the_body_is_there() {
+        let drive = Drive {
+            server: Backend::http().unwrap().address(),
+            paths: &["/save"],
+            bodies: true,
+            requests: 40,
+            time: Duration::from_secs(5),
+        };
+        assert_eq!(drive.closed(4).unwrap().requests, 40);
+        // A body that nobody waited for would be taken for the next request's head.
+        let mut connection = Connection::open(drive.server).unwrap();
+        for late in [None, Some(Duration::from_millis(2)), None] {
+            connection.ask("/save", "0", Some(late)).unwrap();
+        }
+        connection.ask("/b", "0", None).unwrap();
     }
 
     #[test]
@@ -306,6 +353,7 @@ mod tests {
         let drive = Drive {
             server: Backend::http().unwrap().address(),
             paths: &["/b"],
+            bodies: false,
             requests: 300,
             time: Duration::from_secs(5),
         };

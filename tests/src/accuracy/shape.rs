@@ -17,11 +17,13 @@ pub enum Shape {
     Database,
     /// As [`Shape::Sequential`], with calls of a timer in between that belong to no request.
     Background,
+    /// As [`Shape::Sequential`], asked for with a body, and the first call sends one too.
+    Post,
 }
 
 impl Shape {
     /// All of them, in the order of the tables.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Sequential,
         Self::FanOut,
         Self::Repeated,
@@ -29,6 +31,7 @@ impl Shape {
         Self::Mixed,
         Self::Database,
         Self::Background,
+        Self::Post,
     ];
 
     /// The word for it in names of cells and on the command line.
@@ -41,6 +44,7 @@ impl Shape {
             Self::Mixed => "mixed",
             Self::Database => "database",
             Self::Background => "background",
+            Self::Post => "post",
         }
     }
 
@@ -53,7 +57,13 @@ impl Shape {
             Self::Skipped => &["/skip"],
             Self::Mixed => &["/front", "/other"],
             Self::Database => &["/db"],
+            Self::Post => &["/post"],
         }
+    }
+
+    /// Whether its requests have bodies.
+    pub fn has_bodies(self) -> bool {
+        self == Self::Post
     }
 
     /// Milliseconds between the calls that belong to nobody, if there are any.

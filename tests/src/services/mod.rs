@@ -3,13 +3,27 @@
 //! They are Debian's own programs where Debian has them. No system service is started, stopped or relied upon.
 
 pub mod apache;
+pub mod dnsmasq;
+pub mod fpm;
 pub mod golang;
 pub mod gunicorn;
+pub mod h2c;
+pub mod http1;
+pub mod http2;
 pub mod java;
+pub mod kafka;
+pub mod mariadb;
+pub mod memcached;
+pub mod mongodb;
 pub mod nginx;
 pub mod node;
 pub mod odd;
+pub mod pgbouncer;
 pub mod postgres;
+pub mod postgres_log;
+pub mod rabbitmq;
+pub mod redis;
+pub mod sdk;
 pub mod users;
 
 use std::path::{Path, PathBuf};

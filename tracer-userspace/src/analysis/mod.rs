@@ -12,8 +12,11 @@ mod hostile_tests;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use tracer_common::abi::ConnId;
 
+use crate::causality::joint::learned::Learned;
 use crate::event::{Open, ProcessChange, Stamp};
 use crate::exchange::Step;
 use crate::process::Window;
@@ -71,8 +74,12 @@ pub struct Analysis {
     settings: Settings,
     engine: Engine,
     names: Names,
+    /// What was learned elsewhere.
+    taught: Arc<Learned>,
     /// Of the engines before the current one.
     earlier: Stats,
+    /// What these had learned.
+    learned: Learned,
 }
 
 impl Analysis {
@@ -88,8 +95,17 @@ impl Analysis {
             settings,
             engine: Engine::new(Limits::default(), clock).with(settings),
             names: Names::default(),
+            taught: Arc::default(),
             earlier: Stats::default(),
+            learned: Learned::default(),
         }
+    }
+
+    /// The same, helped by what was learned elsewhere of the same services.
+    #[must_use]
+    pub fn taught(self, learned: Learned) -> Self {
+        let taught = Arc::new(learned);
+        Self { engine: self.engine.taught(Arc::clone(&taught)), taught, ..self }
     }
 
     /// Takes the next observation.
@@ -120,14 +136,22 @@ impl Analysis {
     /// more: what is undecided is given out with what is known, and nothing later is linked to it.
     pub fn interrupted(&mut self, out: &mut impl FnMut(Span)) {
         let fresh = Engine::new(Limits::default(), self.clock).with(self.settings);
-        let mut engine = std::mem::replace(&mut self.engine, fresh);
+        let mut engine = std::mem::replace(&mut self.engine, fresh.taught(Arc::clone(&self.taught)));
         engine.finish(&self.names, out);
         self.earlier = self.earlier.plus(&engine.stats());
+        self.learned.merge(&engine.learned(true));
     }
 
     /// There are no more: gives out everything.
     pub fn finish(&mut self, out: &mut impl FnMut(Span)) {
         self.engine.finish(&self.names, out);
+    }
+
+    /// What was learned of the services until now. `last`: the analysis is finished.
+    pub fn learned(&mut self, last: bool) -> Learned {
+        let mut learned = self.learned.clone();
+        learned.merge(&self.engine.learned(last));
+        learned
     }
 
     /// How many things are remembered, of whatever kind: bounded by what is open, however long the capture.

@@ -8,6 +8,7 @@ use rustc_hash::{FxHashMap, FxHashSet};
 use super::Seen;
 use crate::event::{ProcessChange, Stamp};
 use crate::process::ProcessTable;
+use crate::service::database;
 use crate::time::Nanos;
 use crate::trace::Services;
 
@@ -23,6 +24,8 @@ pub(super) struct Names {
     read: FxHashSet<u32>,
     moving: FxHashSet<u32>,
     known: RefCell<FxHashMap<u32, Arc<str>>>,
+    /// What database servers' processes said that they serve.
+    databases: FxHashMap<u32, Arc<str>>,
     unknown: Arc<str>,
 }
 
@@ -33,6 +36,7 @@ impl Default for Names {
             read: FxHashSet::default(),
             moving: FxHashSet::default(),
             known: RefCell::default(),
+            databases: FxHashMap::default(),
             unknown: Arc::from("unknown"),
         }
     }
@@ -51,6 +55,14 @@ impl Names {
         } else {
             self.moving.remove(&pid);
         }
+        match database(&seen.facts) {
+            Some(name) if self.databases.len() < MAX_NAMES => {
+                self.databases.insert(pid, Arc::from(name));
+            }
+            _ => {
+                self.databases.remove(&pid);
+            }
+        }
         self.table.get_mut().set_facts(seen.facts, seen.window);
         self.known.get_mut().remove(&pid);
     }
@@ -58,6 +70,7 @@ impl Names {
     /// A process began, changed or ended.
     pub fn change(&mut self, stamp: Stamp, change: ProcessChange, comm: &[u8; 16]) {
         self.table.get_mut().change(stamp, change, comm);
+        self.databases.remove(&stamp.tgid);
         // What was read is of the process before.
         if change != ProcessChange::Exit {
             self.read.remove(&stamp.tgid);
@@ -68,7 +81,11 @@ impl Names {
 
     /// How much is remembered.
     pub fn held(&self) -> usize {
-        self.table.borrow().len() + self.read.len() + self.moving.len() + self.known.borrow().len()
+        self.table.borrow().len()
+            + self.read.len()
+            + self.moving.len()
+            + self.known.borrow().len()
+            + self.databases.len()
     }
 
     /// Forgets processes that ended before `time`.
@@ -93,6 +110,10 @@ impl Services for Names {
             known.insert(tgid, Arc::clone(&found.name));
         }
         found.name
+    }
+
+    fn database(&self, tgid: u32) -> Option<Arc<str>> {
+        self.databases.get(&tgid).cloned()
     }
 
     fn is_mn_runtime(&self, tgid: u32) -> bool {

@@ -3,11 +3,14 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use tracer_common::abi::{
-    CloseRecord, Conn, ConnId, Header, OpenRecord, ProcessRecord, SegmentRecord, dir, flag, kind,
+    CloseRecord, Conn, ConnId, DatagramRecord, Header, OpenRecord, ProcessRecord, SegmentRecord, dir, flag,
+    kind,
 };
 use zerocopy::FromBytes;
 
-use crate::event::{Counts, Direction, Endpoints, Event, Open, ProcessChange, Role, Scene, Segment, Stamp};
+use crate::event::{
+    Counts, Datagram, Direction, Endpoints, Event, Open, ProcessChange, Role, Scene, Segment, Stamp,
+};
 use crate::time::Nanos;
 
 /// `AF_UNIX` and `AF_INET` (include/linux/socket.h).
@@ -37,6 +40,10 @@ pub fn event(bytes: &[u8]) -> Option<Event<'_>> {
         kind::OPEN => {
             let (record, _) = OpenRecord::read_from_prefix(bytes).ok()?;
             Event::Open(Box::new(open(&record, stamp)))
+        }
+        kind::DATAGRAM => {
+            let (record, data) = DatagramRecord::read_from_prefix(bytes).ok()?;
+            Event::Datagram(datagram(&record, stamp, data)?)
         }
         kind::CLOSE => {
             let (record, _) = CloseRecord::read_from_prefix(bytes).ok()?;
@@ -87,6 +94,24 @@ fn scene(record: &SegmentRecord) -> Scene {
         task: record.task,
         parent_task: record.parent_task,
     }
+}
+
+fn datagram<'a>(record: &DatagramRecord, stamp: Stamp, data: &'a [u8]) -> Option<Datagram<'a>> {
+    let DatagramRecord { header, turn, waker, woken, waker_turn, task, parent_task, .. } = *record;
+    let scene = Scene { turn, waker, woken: Nanos(woken), waker_turn, task, parent_task };
+    let remote = (address(header.family, record.remote), record.remote_port);
+    Some(Datagram {
+        sk: record.sk,
+        inode: record.inode,
+        stamp: Stamp { scene, ..stamp },
+        dir: if header.dir == dir::TX { Direction::Tx } else { Direction::Rx },
+        local: (address(header.family, record.local), record.local_port),
+        remote: (record.remote_port != 0).then_some(remote),
+        netns: record.netns,
+        len: record.len,
+        data: data.get(..header.cap as usize)?,
+        refused: header.flags & flag::REFUSED != 0,
+    })
 }
 
 fn open(record: &OpenRecord, stamp: Stamp) -> Open {

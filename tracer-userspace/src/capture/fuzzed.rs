@@ -1,6 +1,6 @@
 //! The bodies of the fuzz targets for what the kernel says, in text and in netlink's messages.
 
-use super::{golang, procfs, sockets, tracefs};
+use super::{golang, procfs, program_file, sockets, tracefs};
 use crate::fuzzed::Input;
 
 /// Files of `/proc`, `/sys` and tracefs. The first byte says which.
@@ -28,5 +28,5 @@ pub(crate) fn netlink(data: &[u8]) {
 
 /// Program files that Go may have made.
 pub(crate) fn go_programs(data: &[u8]) {
-    golang::fuzzed(&procfs::fuzzed::InMemory(data));
+    golang::fuzzed(&program_file::InMemory(data));
 }

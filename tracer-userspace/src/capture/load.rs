@@ -7,7 +7,9 @@ use aya::maps::{Array, HashMap, MapData, PerCpuArray, RingBuf};
 use aya::programs::ProgramType;
 use aya::sys::{BpfHelper, is_helper_supported};
 use aya::{Btf, Ebpf, EbpfLoader};
-use tracer_common::abi::{Config, Conn, DEFAULT_HEAD_BYTES, MAX_HEAD_BYTES, counter, mode, select};
+use tracer_common::abi::{
+    Config, Conn, ConnId, DEFAULT_CALL_BYTES, DEFAULT_HEAD_BYTES, MAX_HEAD_BYTES, counter, mode, select,
+};
 use tracer_common::offsets::ABSENT;
 
 use super::attach::{Attached, attach, detach, gather};
@@ -15,12 +17,14 @@ use super::drain::kernel_now;
 use super::error::{LoadError, failed};
 use super::events::Events;
 use super::golang::attached::Goroutines;
+use super::interest::Teller;
 use super::misses::{Missed, Misses};
 use super::offsets::{FieldSource, Located};
 use super::probes::{Hook, Probe, Provider, for_provider};
 use super::registers::pt_regs_offset;
 use super::run_time::{self, Measured, RunTime};
 use super::undisturbed::Undisturbed;
+use crate::protocol::Interest;
 use crate::time::Nanos;
 
 /// The probes, built by `cargo xtask build-ebpf`.
@@ -50,6 +54,8 @@ pub struct Options {
     pub adopt_exec: bool,
     /// Bytes of a message's head that are captured.
     pub head_bytes: u32,
+    /// Bytes of a call that are captured where the protocol is not HTTP/1.
+    pub call_bytes: u32,
     /// Size of the ring buffer, bytes; rounded up to a power of two.
     pub ring_bytes: u32,
     /// Gather evidence of causes beside the bytes: turns of event loops, and wakes.
@@ -72,6 +78,7 @@ impl Default for Options {
             ports: Vec::new(),
             adopt_exec: false,
             head_bytes: DEFAULT_HEAD_BYTES,
+            call_bytes: DEFAULT_CALL_BYTES,
             ring_bytes: 8 << 20,
             evidence: true,
             provider: None,
@@ -85,6 +92,7 @@ impl Default for Options {
 /// The attached probes.
 pub struct Probes {
     ebpf: Ebpf,
+    teller: Teller,
     /// Records.
     pub(super) ring: RingBuf<MapData>,
     /// Its size.
@@ -179,7 +187,9 @@ impl Probes {
             programs.extend(gathered.programs);
             missing.extend(gathered.missing);
         }
+        let teller = Teller::load(&mut ebpf)?;
         let mut probes = Self {
+            teller,
             ring_bytes: ring_bytes(options) as usize,
             ring: RingBuf::try_from(take(&mut ebpf, "EVENTS")?).map_err(map_failed("EVENTS"))?,
             conns: HashMap::try_from(take(&mut ebpf, "CONNS")?).map_err(map_failed("CONNS"))?,
@@ -215,6 +225,13 @@ impl Probes {
         }
         let _undisturbed = self.undisturbed();
         self.processes.set(index, bytes, 0).map_err(map_failed("PROCESSES"))
+    }
+
+    /// What is captured of a connection from now on.
+    pub fn tell(&self, conn: ConnId, interest: Interest) {
+        if let Err(error) = self.teller.tell(conn, interest) {
+            log::debug!("telling the probes of a connection's protocol: {error}");
+        }
     }
 
     /// A process of a Go program: its goroutines are told from now on. Returns what cannot be told of it, once a program.
@@ -368,7 +385,7 @@ fn load_object(options: &Options, located: &Located, provider: Provider) -> Resu
         may_miss: u32::from(provider.may_miss(options.kernel)),
         evidence: u32::from(options.evidence),
         turns_at_exit: u32::from(options.evidence && provider == Provider::SyscallExit),
-        pad: 0,
+        call_bytes: options.call_bytes.clamp(64, MAX_HEAD_BYTES as u32),
     };
     let threads = if options.evidence { THREAD_ENTRIES } else { 1 };
     let in_call = if provider == Provider::Kprobes { IN_CALL_ENTRIES } else { 1 };

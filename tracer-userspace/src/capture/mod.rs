@@ -1,6 +1,6 @@
 //! From the kernel to [`crate::event::Event`]: features and offsets, load, self-check, attach, drain, detach; and what
 //! else must be asked of the system (processes, sockets, the host). Nothing outside this module talks to the kernel,
-//! and only `start`, `load`, `attach`, `error`, `peek`, `drain`, `misses`, `run_time` and `golang::attached` know aya.
+//! and only `start`, `load`, `attach`, `interest`, `error`, `peek`, `drain`, `misses`, `run_time` and `golang::attached` know aya.
 
 mod attach;
 pub mod btf;
@@ -15,6 +15,7 @@ pub mod facts;
 #[cfg(any(test, feature = "test-support"))]
 pub(crate) mod fuzzed;
 mod golang;
+mod interest;
 pub mod load;
 mod misses;
 pub mod offsets;
@@ -22,6 +23,7 @@ pub mod own;
 pub mod peek;
 pub mod probes;
 pub mod procfs;
+mod program_file;
 mod registers;
 pub mod run_time;
 pub mod selfcheck;

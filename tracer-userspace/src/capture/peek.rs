@@ -143,12 +143,16 @@ fn told(answer: &Array<MapData, Answer>) -> io::Result<Told> {
 
 /// Runs the program in the current thread. Allocates nothing, so that a forked child may call it.
 pub fn run(program: RawFd, address: u64, len: u64) -> io::Result<()> {
-    let arguments = [address, len];
+    run_with(program, &[address, len])
+}
+
+/// Runs a program for raw tracepoints that is not attached, with these arguments.
+pub(super) fn run_with(program: RawFd, arguments: &[u64]) -> io::Result<()> {
     // SAFETY: a union of structures of integers, for which zeros are valid.
     let mut attr: bpf_attr = unsafe { std::mem::zeroed() };
     attr.test.prog_fd = program as u32;
     attr.test.ctx_in = arguments.as_ptr() as u64;
-    attr.test.ctx_size_in = size_of_val(&arguments) as u32;
+    attr.test.ctx_size_in = size_of_val(arguments) as u32;
     // SAFETY: the attributes and the arguments outlive the call, which writes inside the attributes only.
     let result = unsafe {
         libc::syscall(

@@ -61,9 +61,9 @@ impl Provider {
     /// What is not seen through it, and is through the socket tracepoints.
     pub fn blind_to(self) -> Option<&'static str> {
         match self {
-            Self::SyscallExit => {
-                Some("calls through io_uring, recvmmsg and sendmmsg, and those of 32-bit programs")
-            }
+            Self::SyscallExit => Some(
+                "calls through io_uring, recvmmsg and sendmmsg (but for DNS), and those of 32-bit programs",
+            ),
             Self::SocketTracepoints | Self::SocketEvents | Self::FunctionExits | Self::Kprobes => None,
         }
     }

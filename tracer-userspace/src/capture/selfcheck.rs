@@ -113,7 +113,7 @@ fn check_unix(probes: &mut Probes) -> Result<(), String> {
     let (a, b) = (by_inode(client.as_raw_fd())?, by_inode(server.as_raw_fd())?);
     let peer = |open: &Open| match open.endpoints {
         Endpoints::Unix { peer } => peer,
-        Endpoints::Inet { .. } => 0,
+        Endpoints::Inet { .. } | Endpoints::Datagram { .. } => 0,
     };
     if peer(a) != b.conn.sk || peer(b) != a.conn.sk {
         return Err("the two ends of a unix socket do not name each other (unix_sock.peer)".to_owned());
@@ -167,7 +167,7 @@ fn collect(probes: &mut Probes, opens: usize, segments: usize) -> Records {
                 tgid: s.stamp.tgid,
                 tid: s.stamp.tid,
             }),
-            Event::Counts(_) | Event::Process { .. } | Event::Missed { .. } => {}
+            Event::Counts(_) | Event::Datagram(_) | Event::Process { .. } | Event::Missed { .. } => {}
         });
         let complete = records.opens.len() >= opens && records.segments.len() >= segments;
         if complete || begun.elapsed() > PATIENCE {

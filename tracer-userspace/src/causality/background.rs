@@ -8,6 +8,8 @@ use std::hash::{Hash, Hasher};
 
 use rustc_hash::{FxHashMap, FxHasher};
 
+use crate::exchange::{Family, RequestHead, segments};
+
 /// A kind of call: destination, method and the shape of the path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CallKind(u64);
@@ -19,15 +21,39 @@ impl CallKind {
         let mut hasher = FxHasher::default();
         destination.hash(&mut hasher);
         method.hash(&mut hasher);
-        let path = target.split(['?', '#']).next().unwrap_or_default();
-        for segment in path.split('/') {
-            if segment.bytes().any(|byte| byte.is_ascii_digit()) {
-                "#".hash(&mut hasher);
-            } else {
-                segment.hash(&mut hasher);
-            }
+        for segment in segments(target) {
+            segment.hash(&mut hasher);
         }
         CallKind(hasher.finish())
+    }
+
+    /// The kind of a call with this head. What is asked for in HTTP is told by the path; statements, and whatever else has its
+    /// literals replaced, are taken as they are.
+    pub fn of(destination: u64, head: &RequestHead) -> CallKind {
+        if matches!(head.protocol.family(), Family::Http | Family::Rpc) {
+            return CallKind::new(destination, &head.method, &head.target);
+        }
+        let mut hasher = FxHasher::default();
+        (destination, head.protocol, &head.method, &head.target, &head.host).hash(&mut hasher);
+        CallKind(hasher.finish())
+    }
+
+    /// The same in words, what [`CallKind::of`] leaves out left out. `None` if it is too long to be kept.
+    pub fn words(head: &RequestHead) -> Option<Box<str>> {
+        let (method, target) = (&*head.method, &*head.target);
+        if method.len() + target.len() >= MAX_WORDS {
+            return None;
+        }
+        if !matches!(head.protocol.family(), Family::Http | Family::Rpc) {
+            let database = head.host.as_deref().unwrap_or_default();
+            return Some(format!("{} {method} {database} {target}", head.protocol.system()).into());
+        }
+        let mut words = method.to_owned();
+        for (at, segment) in segments(target).enumerate() {
+            words.push(if at == 0 { ' ' } else { '/' });
+            words.push_str(segment);
+        }
+        Some(words.into())
     }
 
     /// The same number for the same kind.
@@ -43,6 +69,8 @@ impl CallKind {
     }
 }
 
+/// Bytes that the words for a kind may have.
+const MAX_WORDS: usize = 256;
 /// Sightings before a kind counts: one may be a request that was read before the capture began.
 const SIGHTINGS: u8 = 2;
 /// Kinds remembered per process. A process with more of them is not understood by its paths; what comes later is
@@ -92,6 +120,21 @@ mod tests {
         assert_ne!(CallKind::new(1, "GET", "/users/17"), CallKind::new(2, "GET", "/users/17"));
         assert_ne!(CallKind::new(1, "GET", "/users"), CallKind::new(1, "PUT", "/users"));
         assert_ne!(CallKind::new(1, "GET", "/users"), CallKind::new(1, "GET", "/orders"));
+    }
+
+    #[test]
+    fn the_words_for_a_kind_tell_no_identifiers_and_are_short() {
+        let words = |target: &str| {
+            CallKind::words(&RequestHead {
+                method: "GET".into(),
+                target: target.into(),
+                ..RequestHead::default()
+            })
+        };
+        assert_eq!(words("/users/17/cart?x=1").as_deref(), Some("GET /users/*/cart"));
+        assert_eq!(words("*").as_deref(), Some("GET *"));
+        assert_eq!(words(&"a".repeat(MAX_WORDS)), None);
+        assert!(words(&"/".repeat(200)).is_some_and(|words| words.len() < MAX_WORDS));
     }
 
     #[test]

@@ -144,17 +144,25 @@ impl Bench<'_> {
     pub fn decide(&self, call: &Call) -> Verdict {
         if call.stamp.tgid == 0 {
             // Interrupt context: whoever was running has nothing to do with it.
-            Verdict::Nobody
-        } else if call.mn_runtime || self.process.affinity == Affinity::Broken {
-            self.by_process(call)
-        } else {
-            self.by_thread(call)
+            return Verdict::Nobody;
         }
+        let wanders = call.mn_runtime || self.process.affinity == Affinity::Broken;
+        let verdict = if wanders { self.by_process(call) } else { self.by_thread(call) };
+        // On a thread that serves one request at a time, what it does meanwhile is that request's work.
+        let is_certain = match verdict {
+            Verdict::Link(_) | Verdict::Wait { .. } => !wanders && !self.thread.multi,
+            Verdict::Nobody => true,
+            Verdict::Unknown(reason) => reason.is_final(),
+        };
+        if !is_certain && self.process.beats.is_timed(call.kind.number(), self.process.open.count()) {
+            return Verdict::Unknown(Reason::Background);
+        }
+        verdict
     }
 
     fn by_thread(&self, call: &Call) -> Verdict {
         let state = self.thread.state(self.requests);
-        let opinion = state.opinion(call.stamp.at);
+        let opinion = state.opinion(call.stamp.at, call.stamp.scene.turn);
         let thread = || {
             let evidence = EvidenceSet::from(Evidence::Thread);
             if state.came_by().is_some() && (opinion.continued || opinion.only.is_none()) {

@@ -37,10 +37,14 @@ pub enum Evidence {
     Token = 13,
     /// The runtime's task (goroutine) that asked for the call is the one that read the request, or was started by it.
     Task = 14,
+    /// The message that was taken from a broker is the one that was sent: its id, or all of its content, is the same.
+    Message = 15,
+    /// The thread that made the call, or had it made, wrote this request's response next.
+    Answer = 16,
 }
 
 impl Evidence {
-    const ALL: [Evidence; 15] = [
+    const ALL: [Evidence; 17] = [
         Evidence::Connection,
         Evidence::Translated,
         Evidence::Order,
@@ -56,6 +60,8 @@ impl Evidence {
         Evidence::Context,
         Evidence::Token,
         Evidence::Task,
+        Evidence::Message,
+        Evidence::Answer,
     ];
 
     /// The word in the output.
@@ -76,13 +82,15 @@ impl Evidence {
             Evidence::Context => "context",
             Evidence::Token => "token",
             Evidence::Task => "task",
+            Evidence::Message => "message",
+            Evidence::Answer => "answer",
         }
     }
 }
 
 /// The kinds of evidence of one link.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct EvidenceSet(u16);
+pub struct EvidenceSet(u32);
 
 impl EvidenceSet {
     /// With one more.
@@ -150,6 +158,8 @@ pub enum Reason {
     Circular,
     /// There is a candidate, and it is less sure than was asked for.
     Unsure,
+    /// The message that was taken was sent, or taken, more than once.
+    Senders,
 }
 
 impl Reason {
@@ -174,6 +184,7 @@ impl fmt::Display for Reason {
             Reason::Aftermath => "another request of the process ended just before this call",
             Reason::Limit => "given out before it was decided: too many undecided spans",
             Reason::Circular => "the only candidate is a consequence of this call",
+            Reason::Senders => "messages like this one were sent or taken more than once",
             Reason::Unsure => "the best candidate is less sure than was asked for",
         })
     }

@@ -14,6 +14,7 @@
 //! calls side by side on connections that were open already, one of them only after waiting for something unseen.
 
 mod background;
+mod beat;
 pub mod context;
 mod decide;
 mod evidence;
@@ -36,7 +37,7 @@ pub use request::Owner;
 
 use crate::arena::{Arena, Key};
 use crate::event::Stamp;
-use crate::exchange::RequestHead;
+use crate::exchange::{Protocol, RequestHead};
 use crate::time::Nanos;
 use context::Contexts;
 use decide::Bench;
@@ -85,8 +86,9 @@ pub struct Causality {
     requests: Arena<OpenRequest>,
     tasks: Tasks,
     contexts: Contexts,
-    processes: FxHashMap<u32, Process>,
-    threads: FxHashMap<(u32, u32), Thread>,
+    // Boxed, so that half of what these tables reserve is not the size of a process or a thread.
+    processes: FxHashMap<u32, Box<Process>>,
+    threads: FxHashMap<(u32, u32), Box<Thread>>,
     start: Option<Nanos>,
     /// Calls whose link waits until [`Hold::BeforeCapture`] is over.
     early: Vec<(Key, u32, u32)>,
@@ -103,7 +105,14 @@ impl Causality {
     }
 
     /// A thread has read a request.
-    pub fn request_read(&mut self, span: Key, first: Nanos, stamp: Stamp, head: &RequestHead) -> Owner {
+    pub fn request_read(
+        &mut self,
+        span: Key,
+        kind: CallKind,
+        first: Nanos,
+        stamp: Stamp,
+        head: &RequestHead,
+    ) -> Owner {
         self.meet_thread(stamp);
         self.busy(stamp, None);
         let owner = Owner(self.requests.insert(OpenRequest {
@@ -116,22 +125,62 @@ impl Causality {
             answering: false,
             born_in: None,
             task: stamp.scene.task,
+            is_message: false,
         }));
         self.tasks.read(stamp.tgid, stamp.scene, owner);
         self.contexts.request(stamp.tgid, owner, stamp.at, head);
         self.moved(owner, stamp.tgid, stamp.tid, None, Some(Phase::Runnable));
         if let Some(process) = self.processes.get_mut(&stamp.tgid) {
             process.served = true;
+            process.beats.request(kind.number(), first);
         }
-        self.turn(stamp, Context::Request { owner, continued: None, since: stamp.at, touched: stamp.at });
+        let (since, touched) = (stamp.at, stamp.at);
+        self.turn(stamp, Context::Request { owner, continued: None, since, touched, called_in: 0 });
         owner
+    }
+
+    /// A thread has taken a message from a broker: it is like a request, unless the thread is in the middle of one. Then the message is
+    /// part of whatever it is doing, and whose its next call is is not known.
+    pub fn message_read(
+        &mut self,
+        span: Key,
+        kind: CallKind,
+        first: Nanos,
+        stamp: Stamp,
+        head: &RequestHead,
+    ) -> Option<Owner> {
+        let context = self.threads.get(&(stamp.tgid, stamp.tid)).map(|thread| thread.context);
+        if let Some(Context::Request { owner, .. }) = context
+            && self.requests.get(owner.0).is_some_and(|request| !request.is_message)
+        {
+            self.turn(stamp, Context::Unknown { since: stamp.at });
+            return None;
+        }
+        let owner = self.request_read(span, kind, first, stamp, head);
+        if let Some(request) = self.requests.get_mut(owner.0) {
+            request.is_message = true;
+        }
+        Some(owner)
+    }
+
+    /// Whether a call was made by a request that is open, and is none that took a message.
+    pub fn is_of_request(&self, call: &CallState) -> bool {
+        let Claim::Owner(owner) = call.claim else { return false };
+        self.requests.get(owner.0).is_some_and(|request| !request.is_message)
     }
 
     /// A thread has written a call: whose is it?
     pub fn call_written(&mut self, call: &Call, head: &RequestHead) -> (Verdict, CallState) {
         let stamp = call.stamp;
         self.meet_thread(stamp);
-        self.busy(stamp, None);
+        // A thread that blocks may send several commands on one connection before it reads the first answer (a pipeline). Streams of
+        // HTTP/2 share a connection without that.
+        let shares = matches!(head.protocol, Protocol::Http2 | Protocol::Grpc);
+        let before =
+            self.threads.get_mut(&(stamp.tgid, stamp.tid)).and_then(|thread| thread.wrote.replace(call.conn));
+        if shares || before != Some(call.conn) {
+            self.busy(stamp, None);
+        }
         let mut state = CallState {
             tgid: stamp.tgid,
             tid: stamp.tid,
@@ -142,6 +191,9 @@ impl Causality {
             reader: None,
         };
         let start = self.start.unwrap_or(stamp.at);
+        if let Some(process) = self.processes.get_mut(&stamp.tgid) {
+            process.beats.call(call.kind.number(), call.first);
+        }
         let (Some(process), Some(thread)) =
             (self.processes.get(&stamp.tgid), self.threads.get(&(stamp.tgid, stamp.tid)))
         else {
@@ -195,11 +247,12 @@ impl Causality {
         if link.hold == Hold::BeforeCapture {
             self.early.push((call.span, call.stamp.tgid, call.stamp.tid));
         }
-        if let Some(Thread { context: Context::Request { owner, touched, .. }, .. }) =
-            self.threads.get_mut(&(call.stamp.tgid, call.stamp.tid))
+        if let Some(Thread { context: Context::Request { owner, touched, called_in, .. }, .. }) =
+            self.threads.get_mut(&(call.stamp.tgid, call.stamp.tid)).map(Box::as_mut)
             && *owner == link.owner
         {
             *touched = call.stamp.at;
+            *called_in = call.stamp.scene.turn;
         }
     }
 
@@ -303,7 +356,7 @@ impl Causality {
     fn activate(&mut self, call: &CallState, conn: ConnId, tid: u32, at: Nanos) {
         let context = match call.claim {
             Claim::Owner(owner) if self.requests.get(owner.0).is_some() => {
-                Context::Request { owner, continued: Some(conn), since: at, touched: at }
+                Context::Request { owner, continued: Some(conn), since: at, touched: at, called_in: 0 }
             }
             Claim::Owner(_) => Context::Ended,
             Claim::Unknown => Context::Unknown { since: call.first },
@@ -378,7 +431,7 @@ impl Causality {
         let thread = self.threads.get_mut(&(birth.tgid, birth.tid))?;
         thread.connected(birth.at);
         let (turn, state) = thread.state_at(birth.at)?;
-        let opinion = state.opinion(birth.at);
+        let opinion = state.opinion(birth.at, birth.scene.turn);
         let clear = opinion
             .only
             .filter(|_| !opinion.stranger && state.answering() == 0)
@@ -419,7 +472,7 @@ impl Causality {
 
     fn meet(&mut self, tgid: u32, at: Nanos) -> &mut Process {
         self.start.get_or_insert(at);
-        self.processes.entry(tgid).or_insert_with(|| Process::new(at))
+        self.processes.entry(tgid).or_insert_with(|| Box::new(Process::new(at)))
     }
 
     fn meet_thread(&mut self, stamp: Stamp) {
@@ -428,7 +481,7 @@ impl Causality {
         let process = self.meet(stamp.tgid, stamp.at);
         if new {
             process.tids.push(stamp.tid);
-            self.threads.insert((stamp.tgid, stamp.tid), Thread::default());
+            self.threads.insert((stamp.tgid, stamp.tid), Box::default());
         }
     }
 }

@@ -5,6 +5,7 @@
 //! otherwise, links that need it are held back; once it has shown that it is so, they are withdrawn and no more made.
 
 use super::background::Background;
+use super::beat::Beats;
 use super::request::{Members, Owner, Phase};
 use crate::arena::Key;
 use crate::time::Nanos;
@@ -68,6 +69,8 @@ pub(super) struct Process {
     pub last_end: Nanos,
     /// Calls made outside requests.
     pub background: Background,
+    /// How evenly it is asked and calls.
+    pub beats: Beats,
     /// Calls whose link waits for the process to be believed.
     pub held: Vec<Key>,
     /// It has ended; forgotten when its last request has.
@@ -93,6 +96,7 @@ impl Process {
             fans_out: false,
             last_end: Nanos(0),
             background: Background::default(),
+            beats: Beats::default(),
             held: Vec::new(),
             exited: false,
             tids: Vec::new(),

@@ -26,6 +26,8 @@ pub(super) struct OpenRequest {
     pub answering: bool,
     /// The runtime's task that read it; 0: not known.
     pub task: u64,
+    /// It is a message that was taken from a broker.
+    pub is_message: bool,
     /// The turn of its thread in which a connection was last opened for it.
     pub born_in: Option<Nanos>,
 }

@@ -8,8 +8,8 @@ use rustc_hash::FxHashMap;
 use super::request::Owner;
 use crate::event::Scene;
 
-/// Started tasks whose request is remembered.
-const MAX_STARTED: usize = 1 << 16;
+/// Tasks that read a request which is still open, of all processes: of further ones it is not remembered.
+const MAX_READERS: usize = 1 << 16;
 
 /// Ids that a Go program hands out to a processor at once (`_GoidCacheBatch` in runtime/proc.go), times as many processors
 /// as a large host has: so far behind the latest id can a new task's be.
@@ -27,7 +27,7 @@ pub(super) struct Tasks {
 impl Tasks {
     /// A task has read a request.
     pub fn read(&mut self, tgid: u32, scene: Scene, owner: Owner) {
-        if scene.task != 0 && self.readers.len() < MAX_STARTED {
+        if scene.task != 0 && self.readers.len() < MAX_READERS {
             let latest = self.latest.entry(tgid).or_default();
             *latest = scene.task.max(*latest);
             self.readers.insert((tgid, scene.task), (owner, *latest));

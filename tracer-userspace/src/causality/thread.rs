@@ -17,7 +17,8 @@ use crate::arena::Arena;
 use crate::time::Nanos;
 
 /// After its call was written, a request is still the current one for this long, so that calls made side by side
-/// (`Promise.all`) belong to it. Longer, and it is likelier that the loop has turned to something unseen.
+/// (`Promise.all`) belong to it. Longer, and it is likelier that the loop has turned to something unseen; but not while the
+/// thread has not gone back to wait: then it was only slow, or lost its processor in between.
 const SLICE: u64 = 1_000_000;
 /// The same when the thread has no other open request.
 const SOLO_SLICE: u64 = 20_000_000;
@@ -40,6 +41,8 @@ pub(super) enum Context {
         since: Nanos,
         /// When that, or the last call made from it, happened.
         touched: Nanos,
+        /// The thread's turn ([`crate::event::Scene::turn`]) in which the last call was made from it; 0: none, or not known.
+        called_in: u32,
     },
     /// A request that has ended, or the response of a call of one.
     Ended,
@@ -95,6 +98,8 @@ pub(super) struct Thread {
     pub answering: Vec<Owner>,
     /// Whether it deals at once with what it reads.
     pub promptness: Promptness,
+    /// The connection on which it made its last call.
+    pub wrote: Option<ConnId>,
     /// It has had two open requests at one time.
     pub multi: bool,
     /// When it did something last.
@@ -110,6 +115,7 @@ impl Default for Thread {
             open: Members::default(),
             answering: Vec::new(),
             promptness: Promptness::default(),
+            wrote: None,
             multi: false,
             active: Nanos(0),
             history: VecDeque::new(),
@@ -246,14 +252,15 @@ impl State {
         self.open
     }
 
-    /// Who could have done something at this time.
-    pub fn opinion(&self, at: Nanos) -> Opinion {
+    /// Who could have done something at this time, in this turn of the thread (0: not known).
+    pub fn opinion(&self, at: Nanos, turn: u32) -> Opinion {
         let (mut candidates, mut only, mut stranger, mut current) = (self.runnable, self.only, false, None);
         match self.context {
-            Context::Request { owner, touched, .. } => {
+            Context::Request { owner, touched, called_in, .. } => {
                 current = Some(owner);
                 let slice = if self.open > 1 { SLICE } else { SOLO_SLICE };
-                if self.phase == Phase::Waiting && at.since(touched) <= slice {
+                let same_turn = turn != 0 && turn == called_in;
+                if self.phase == Phase::Waiting && (same_turn || at.since(touched) <= slice) {
                     candidates += 1;
                     only = (candidates == 1).then_some(owner);
                 }

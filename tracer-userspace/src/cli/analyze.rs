@@ -11,6 +11,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result, bail};
 
 use super::args::AnalyzeArgs;
+use super::learned;
 use super::output::create;
 use crate::analysis::{Analysis, Observation};
 use crate::exchange::Step;
@@ -40,7 +41,7 @@ pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
     }
     let mut spans = SpanFile::new(create(&args.output)?, u64::MAX)
         .with_context(|| format!("cannot use {} for the traces", args.output.display()))?;
-    let mut analysis = Analysis::with(reader.description().clock, args.links.settings());
+    let mut analysis = learned::analysis(reader.description().clock, &args.links, &headers)?;
     let mut shown = BTreeSet::new();
     let mut account = read(&mut reader, &headers, &mut shown, &mut analysis, &mut spans)
         .with_context(|| format!("cannot read {name}"))?;
@@ -122,7 +123,8 @@ fn read(
                 analysis.observe(observation, &mut |span| spans.span(&span));
             }
             Told::Hole => analysis.interrupted(&mut |span| spans.span(&span)),
-            Told::Clock(_) => {}
+            // Of this run: it is of use to others.
+            Told::Clock(_) | Told::Learned(_) => {}
             Told::Ledger(json) => account = serde_json::from_slice(&json).unwrap_or_default(),
         }
     }

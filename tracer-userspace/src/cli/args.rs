@@ -17,7 +17,7 @@ use crate::capture::probes::Provider;
     max_term_width = 100,
     after_help = "\
 Examples:
-  tracer record -d 30s -o traces.json        trace everything that speaks HTTP on this host, for 30 seconds
+  tracer record -d 30s -o traces.json        trace all services of this host, for 30 seconds
   tracer record --port 8080 -o traces.json   only connections to or from port 8080; Ctrl-C ends it
   tracer record -d 30s -o capture.tcap       keep what was seen, for later: tracer analyze capture.tcap
   tracer show traces.json                    the slowest traces, as waterfalls
@@ -112,6 +112,9 @@ pub struct RecordArgs {
     /// Bytes of each message's head that are looked at
     #[arg(long, value_name = "BYTES", default_value_t = 4096, help_heading = "Rarely needed")]
     pub head_bytes: u32,
+    /// Bytes of each message that are looked at where the protocol is not HTTP/1: the longest statement that is seen whole
+    #[arg(long, value_name = "BYTES", default_value_t = 8192, help_heading = "Rarely needed")]
+    pub statement_bytes: u32,
     /// Size of the kernel's buffer, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 8, help_heading = "Rarely needed",
           value_parser = clap::value_parser!(u32).range(1..=1024))]

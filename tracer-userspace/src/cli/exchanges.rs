@@ -9,8 +9,8 @@ use anyhow::{Context, Result, bail};
 
 use super::analyze::{BAD_INPUT, MAX_TOLD, are_one_file};
 use super::args::AnalyzeArgs;
+use super::learned;
 use super::output::create;
-use crate::analysis::Analysis;
 use crate::exchanges::Exchanges;
 use crate::recording::spans::SpanFile;
 use crate::time::{ClockAnchor, Nanos};
@@ -38,7 +38,7 @@ pub fn run(file: &Path, args: &AnalyzeArgs) -> Result<ExitCode> {
     let count = exchanges.len();
     // The times are what they are, whatever they count from.
     let clock = ClockAnchor { monotonic: Nanos(0), unix_nanos: 0 };
-    let mut analysis = Analysis::with(clock, args.links.settings());
+    let mut analysis = learned::analysis(clock, &args.links, &args.headers.read()?)?;
     exchanges.observations(&mut |observation| analysis.observe(observation, &mut |span| spans.span(&span)));
     analysis.finish(&mut |span| spans.span(&span));
     spans.finish();

@@ -1,5 +1,7 @@
 //! The options about links, the same for `record` and `analyze`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 
 use crate::trace::Settings;
@@ -11,6 +13,9 @@ pub struct LinkArgs {
     #[arg(long, value_name = "SHARE", default_value_t = Settings::default().min_confidence, value_parser = share,
           help_heading = "Links")]
     pub min_confidence: f32,
+    /// Let another capture of the same services, best of a quieter time, help to find the links
+    #[arg(long, value_name = "FILE", help_heading = "Links")]
+    pub learned: Option<PathBuf>,
 }
 
 impl LinkArgs {

@@ -5,6 +5,7 @@ mod args;
 mod doctor;
 mod exchanges;
 mod headers;
+mod learned;
 mod links;
 mod logger;
 mod output;

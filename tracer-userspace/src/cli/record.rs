@@ -11,8 +11,8 @@ use anyhow::{Context, Result, bail};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::{EvidenceArg, RecordArgs};
+use super::learned;
 use super::output::{Outputs, create};
-use crate::analysis::Analysis;
 use crate::capture::facts::{HostFacts, Roots, Severity};
 use crate::capture::load::Options;
 use crate::capture::procfs::ProcFs;
@@ -103,7 +103,7 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode> {
     let max_bytes = u64::from(args.max_size) << 20;
     let spans = match traces {
         Some(file) => Some((
-            Analysis::with(description.clock, args.links.settings()),
+            learned::analysis(description.clock, &args.links, &headers)?,
             SpanFile::new(file, max_bytes).context("cannot use the file for the traces")?,
         )),
         None => None,
@@ -153,6 +153,7 @@ fn probe_options(args: &RecordArgs, host: &HostFacts, selection: &Selection) -> 
         ports: selection.ports(),
         adopt_exec: selection.adopts_exec(),
         head_bytes: args.head_bytes,
+        call_bytes: args.statement_bytes,
         ring_bytes: args.ring_mib << 20,
         evidence: args.evidence == EvidenceArg::All,
         provider: args.provider.map(Into::into),

@@ -9,7 +9,7 @@ use tracer_common::abi::ConnId;
 use super::{Exchange, Exchanges, pairs};
 use crate::analysis::{Observation, Seen};
 use crate::event::{Endpoints, Mover, Open, Role, Stamp};
-use crate::exchange::{ExchangeId, Extra, Outcome, RequestHead, ResponseHead, Side, Step};
+use crate::exchange::{ExchangeId, Extra, Outcome, RequestHead, ResponseHead, Side, Step, Trailer};
 use crate::process::Window;
 use crate::service::{EnvFacts, ProcessFacts};
 use crate::time::Nanos;
@@ -185,11 +185,13 @@ fn steps(
         let seq = pair as u32;
         if is_end {
             // It is not told apart when an answer begins and when it ends.
-            let head = ResponseHead { status: 0, truncated: false };
+            let head = ResponseHead { status: 0, truncated: false, error: None };
             out(Observation::Step(Step::Response { id, stamp, seq, head }));
             out(Observation::Step(Step::End {
+                trailer: Trailer::default(),
                 id,
                 request_end: time,
+                request_by: Mover::default(),
                 end: time,
                 by: Mover { tid, turn: 0 },
                 request_bytes: 0,

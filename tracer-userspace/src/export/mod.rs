@@ -1,5 +1,6 @@
 //! Where spans go, and where they come from again.
 
+mod call_json;
 pub mod json;
 pub mod read;
 mod span_json;

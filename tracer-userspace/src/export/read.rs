@@ -56,6 +56,14 @@ pub struct ReadTags {
     pub reason: Option<Box<str>>,
     /// `tracer.link.confidence`.
     pub confidence: Option<f32>,
+    /// `db.statement`.
+    pub statement: Option<Box<str>>,
+    /// `db.response.status_code`, `error.type`.
+    pub error_code: Option<Box<str>>,
+    /// `tracer.n_plus_one`.
+    pub repeated: Option<u32>,
+    /// `tracer.n_plus_one.operation`.
+    pub repeated_operation: Option<Box<str>>,
 }
 
 /// A value of a tag. Tools differ in whether they write numbers and truth values as such or as text.
@@ -100,19 +108,31 @@ impl Tag {
     }
 }
 
+impl Tag {
+    fn count(&self) -> Option<u32> {
+        if let Tag::Number(number) = self { Some(*number as u32) } else { None }
+    }
+}
+
 impl<'de> Deserialize<'de> for ReadTags {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut tags = ReadTags::default();
         let all: Option<HashMap<Cow<'de, str>, Tag>> = Option::deserialize(deserializer)?;
         for (name, value) in all.unwrap_or_default() {
             match &*name {
-                "http.status_code" | "http.response.status_code" => tags.status = value.status(),
+                "http.status_code" | "http.response.status_code" | "rpc.grpc.status_code" => {
+                    tags.status = value.status()
+                }
                 "span.kind" => tags.kind = value.text(),
                 "error" => tags.error = value.truth(),
                 "tracer.incomplete" => tags.incomplete = value.truth(),
                 "tracer.outcome" => tags.outcome = value.text(),
                 "tracer.link.reason" => tags.reason = value.text(),
                 "tracer.link.confidence" => tags.confidence = value.share(),
+                "db.statement" | "db.query.text" => tags.statement = value.text(),
+                "db.response.status_code" | "error.type" => tags.error_code = value.text(),
+                "tracer.n_plus_one" => tags.repeated = value.count(),
+                "tracer.n_plus_one.operation" => tags.repeated_operation = value.text(),
                 _ => {}
             }
         }

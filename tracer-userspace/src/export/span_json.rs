@@ -6,9 +6,10 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
+use super::call_json;
 use super::json::ToJson;
 use crate::causality::Evidence;
-use crate::exchange::{Kept, Side};
+use crate::exchange::{Family, Kept, Side};
 use crate::time::Rfc3339Micros;
 use crate::trace::{Span, SpanId, Tags};
 
@@ -31,14 +32,7 @@ impl ToJson for Span {
         text(out, &self.service_name);
         out.extend_from_slice(br#","operationName":"#);
         out.push(b'"');
-        match self.tags.id() {
-            Some(_) => escaped(out, &self.tags.url),
-            None => {
-                escaped(out, &self.tags.method);
-                out.push(b' ');
-                escaped(out, self.path());
-            }
-        }
+        call_json::operation(out, self);
         out.push(b'"');
         out.extend_from_slice(br#","startTime":""#);
         out.extend_from_slice(&Rfc3339Micros(self.start_time).to_ascii());
@@ -51,25 +45,14 @@ impl ToJson for Span {
 }
 
 fn tags(out: &mut Vec<u8>, tags: &Tags) {
-    match tags.id() {
-        // It is not known to be HTTP.
-        Some(id) => text(key(out, r#""tracer.id":"#), id),
-        None => {
-            text(key(out, r#""http.method":"#), &tags.method);
-            text(key(out, r#","http.url":"#), &tags.url);
-        }
-    }
-    if let Some(host) = &tags.host {
-        text(key(out, r#","http.host":"#), host);
-    }
-    if let Some(status) = tags.status {
-        number(key(out, r#","http.status_code":"#), status.into());
-    }
+    call_json::tags(out, tags);
     key(
         out,
-        match tags.kind {
-            Side::Server => r#","span.kind":"server""#,
-            Side::Client => r#","span.kind":"client""#,
+        match (tags.kind, tags.is_message) {
+            (Side::Server, false) => r#","span.kind":"server""#,
+            (Side::Client, false) => r#","span.kind":"client""#,
+            (Side::Server, true) => r#","span.kind":"consumer""#,
+            (Side::Client, true) => r#","span.kind":"producer""#,
         },
     );
     if tags.error {
@@ -88,11 +71,18 @@ fn tags(out: &mut Vec<u8>, tags: &Tags) {
     if let Some(transport) = tags.transport {
         text(key(out, r#","net.transport":"#), transport);
     }
+    let is_http = tags.protocol.family() == Family::Http;
     if let Some(bytes) = tags.request_bytes {
-        number(key(out, r#","http.request.bytes":"#), bytes);
+        number(
+            key(out, if is_http { r#","http.request.bytes":"# } else { r#","tracer.request.bytes":"# }),
+            bytes,
+        );
     }
     if let Some(bytes) = tags.response_bytes {
-        number(key(out, r#","http.response.bytes":"#), bytes);
+        number(
+            key(out, if is_http { r#","http.response.bytes":"# } else { r#","tracer.response.bytes":"# }),
+            bytes,
+        );
     }
     if let Some(nanos) = tags.first_byte {
         milliseconds(key(out, r#","tracer.ttfb_ms":"#), nanos);
@@ -124,6 +114,11 @@ fn tags(out: &mut Vec<u8>, tags: &Tags) {
     }
     if let Some(reason) = tags.reason {
         text(key(out, r#","tracer.link.reason":"#), &reason.to_string());
+    }
+    if let Some(repeated) = &tags.n_plus_one {
+        number(key(out, r#","tracer.n_plus_one":"#), repeated.count.into());
+        text(key(out, r#","tracer.n_plus_one.operation":"#), &repeated.operation);
+        milliseconds(key(out, r#","tracer.n_plus_one.total_ms":"#), repeated.total);
     }
     candidates(out, &tags.candidates);
     if let Some(trace) = tags.other_trace {
@@ -162,20 +157,20 @@ fn headers(out: &mut Vec<u8>, all: &[Kept]) {
     }
 }
 
-fn key<'a>(out: &'a mut Vec<u8>, key: &'static str) -> &'a mut Vec<u8> {
+pub(super) fn key<'a>(out: &'a mut Vec<u8>, key: &'static str) -> &'a mut Vec<u8> {
     out.extend_from_slice(key.as_bytes());
     out
 }
 
 /// A string.
-fn text(out: &mut Vec<u8>, text: &str) {
+pub(super) fn text(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     escaped(out, text);
     out.push(b'"');
 }
 
 /// What stands between the quotes: escaped where it must be (RFC 8259, section 7).
-fn escaped(out: &mut Vec<u8>, text: &str) {
+pub(super) fn escaped(out: &mut Vec<u8>, text: &str) {
     let plain = text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\');
     if plain {
         out.extend_from_slice(text.as_bytes());
@@ -196,7 +191,7 @@ fn escaped(out: &mut Vec<u8>, text: &str) {
     }
 }
 
-fn number(out: &mut Vec<u8>, mut value: u64) {
+pub(super) fn number(out: &mut Vec<u8>, mut value: u64) {
     let mut digits = [0; 20];
     let mut used = 0;
     for digit in digits.iter_mut().rev() {

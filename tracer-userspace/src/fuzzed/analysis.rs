@@ -10,7 +10,7 @@ use super::Input;
 use crate::analysis::{Analysis, Observation, Seen};
 use crate::event::{Endpoints, Open, ProcessChange, Role, Stamp};
 use crate::exchange::{
-    ExchangeId, Extra, Outcome, RequestHead, ResponseHead, Side, Step, Token, TraceContext,
+    ExchangeId, Extra, Outcome, Protocol, RequestHead, ResponseHead, Side, Step, Token, TraceContext, Trailer,
 };
 use crate::export::json::ToJson;
 use crate::export::read::read_spans;
@@ -114,6 +114,8 @@ fn step(input: &mut Input<'_>) -> Step {
                 stamp: stamp(input),
                 seq: u32::from(words >> 4 & 3),
                 head: RequestHead {
+                    protocol: Protocol::ALL.get(usize::from(words >> 3)).copied().unwrap_or_default(),
+                    is_message: words & 0x22 == 0x22,
                     method: Arc::from(
                         ["GET", "POST", "CONNECT", ""]
                             .get(usize::from(words >> 1 & 3))
@@ -143,11 +145,20 @@ fn step(input: &mut Input<'_>) -> Step {
             id: id(input),
             stamp: stamp(input),
             seq: u32::from(input.byte() & 3),
-            head: ResponseHead { status: input.word() % 1200, truncated: false },
+            head: ResponseHead {
+                status: input.word() % 1200,
+                truncated: false,
+                error: (input.byte() & 7 == 7).then(|| Arc::from("42P01")),
+            },
         },
         _ => Step::End {
+            trailer: Trailer {
+                status: (input.byte() & 3 == 3).then_some(13),
+                error: (input.byte() & 7 == 7).then(|| Arc::from("ERR")),
+            },
             id: id(input),
             request_end: time(input),
+            request_by: Default::default(),
             end: time(input),
             by: Default::default(),
             request_bytes: input.number(),

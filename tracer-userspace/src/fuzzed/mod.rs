@@ -21,16 +21,27 @@ pub(crate) use input::Input;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets, in the order of their names.
-pub const TARGETS: [Target; 13] = [
+pub const TARGETS: &[Target] = &[
+    ("amqp", crate::protocol::amqp::fuzzed::run),
     ("analysis", analysis::run),
     ("btf", btf::run),
     ("commands", commands::run),
+    ("dns", crate::protocol::dns::fuzzed::run),
     ("exchanges", exchanges::run),
+    ("fastcgi", crate::protocol::fastcgi::fuzzed::run),
     ("golang", crate::capture::fuzzed::go_programs),
     ("http1", crate::protocol::http1::fuzzed::run),
+    ("http2", crate::protocol::http2::fuzzed::run),
+    ("kafka", crate::protocol::kafka::fuzzed::run),
     ("kernel_text", crate::capture::fuzzed::kernel_text),
+    ("memcached", crate::protocol::memcached::fuzzed::run),
+    ("mongodb", crate::protocol::mongodb::fuzzed::run),
+    ("mysql", crate::protocol::mysql::fuzzed::run),
     ("netlink", crate::capture::fuzzed::netlink),
+    ("postgres", crate::protocol::postgres::fuzzed::run),
     ("records", records::run),
+    ("redis", crate::protocol::redis::fuzzed::run),
+    ("sql", crate::protocol::sql::fuzzed::run),
     ("streams", streams::run),
     ("tcap_bytes", crate::tcap::fuzzed::bytes),
     ("tcap_frames", crate::tcap::fuzzed::frames),

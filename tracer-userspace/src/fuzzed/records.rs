@@ -5,8 +5,8 @@ use crate::capture::decode;
 use crate::event::Event;
 use crate::exchange::Step;
 use crate::protocol::Limits;
-use crate::stream::Streams;
 use crate::stream::simulate::collect;
+use crate::stream::{Apparent, Streams};
 use crate::time::Nanos;
 
 /// Cuts `data` into records and hands what they say to the streams.
@@ -25,6 +25,9 @@ pub(super) fn run(data: &[u8]) {
                 streams.on_segment(&segment, &mut steps);
             }
             Some(Event::Counts(counts)) => streams.on_counts(&counts, &mut steps),
+            Some(Event::Datagram(datagram)) => {
+                streams.on_datagram(&datagram, &mut Apparent::default(), &mut steps);
+            }
             Some(Event::Missed { at }) => streams.on_missed(at, &mut steps),
             Some(Event::Process { .. }) => {}
         }

@@ -1,5 +1,7 @@
 //! The corpus runs as a test: what was found once is looked at in every run.
 
+use crate::exchange::Protocol;
+use crate::random::Random;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -46,19 +48,34 @@ fn every_target_has_its_program_and_its_corpus() {
     }
 }
 
+/// Whatever protocol is told has been through a fuzzer.
+#[test]
+fn every_protocol_has_its_target() {
+    for protocol in Protocol::ALL {
+        let target = match protocol {
+            Protocol::Http1 => "http1",
+            Protocol::Http2 | Protocol::Grpc => "http2",
+            Protocol::FastCgi => "fastcgi",
+            Protocol::PostgreSql => "postgres",
+            Protocol::MySql => "mysql",
+            Protocol::Redis => "redis",
+            Protocol::Memcached => "memcached",
+            Protocol::MongoDb => "mongodb",
+            Protocol::Dns => "dns",
+            Protocol::Amqp => "amqp",
+            Protocol::Kafka => "kafka",
+        };
+        assert!(TARGETS.iter().any(|(name, _)| *name == target), "{protocol:?}");
+    }
+}
+
 #[test]
 fn random_inputs_hold() {
-    let mut state = 0x9e37_79b9_7f4a_7c15u64;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state
-    };
+    let mut random = Random::new(1);
     for (name, run) in TARGETS {
         for _ in 0..3_000 {
-            let len = next() % 200;
-            let input: Vec<u8> = (0..len).map(|_| (next() >> 24) as u8).collect();
+            let len = random.next() % 200;
+            let input: Vec<u8> = (0..len).map(|_| (random.next() >> 24) as u8).collect();
             let caught = std::panic::catch_unwind(|| run(&input));
             assert!(caught.is_ok(), "{name}: {input:?}");
         }

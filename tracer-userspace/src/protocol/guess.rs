@@ -168,6 +168,7 @@ fn is_mongodb(first: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::random::Random;
 
     #[test]
     fn real_first_bytes_are_named() {
@@ -205,19 +206,11 @@ mod tests {
 
     #[test]
     fn random_bytes_are_seldom_named() {
-        let mut state = 0x9e37_79b9_7f4a_7c15u64;
-        let mut next = || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state
-        };
+        let mut random = Random::new(1);
         let mut named = 0;
         for _ in 0..200_000 {
             let mut bytes = [0u8; 16];
-            let (low, high) = (next().to_le_bytes(), next().to_le_bytes());
-            bytes[..8].copy_from_slice(&low);
-            bytes[8..].copy_from_slice(&high);
+            random.fill(&mut bytes);
             named += u32::from(guess(&bytes).is_some_and(|guess| guess != Guess::Tls));
         }
         assert!(named <= 2, "{named}");

@@ -140,7 +140,7 @@ mod tests {
                     TraceContext { format: Format::B3, ..TraceContext::w3c(3, 4) },
                 ],
                 tokens: Box::new([Token { value: 5, from: source(b"x-id") }, Token { value: 6, from: 0 }]),
-                id: None,
+                ..Extra::default()
             })),
             ..RequestHead::default()
         };

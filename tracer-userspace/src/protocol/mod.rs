@@ -7,18 +7,38 @@
 use std::sync::Arc;
 
 use tracer_common::abi::ConnId;
-use tracer_common::classify::{Class, classify_bytes};
 
 use crate::event::{Direction, Mover, Stamp};
 use crate::exchange::Step;
 use crate::secret::Masking;
 use crate::time::Nanos;
 
+pub mod amqp;
+pub mod calls;
 pub mod context;
+pub mod dns;
+pub(crate) mod extra;
+pub mod fastcgi;
+pub mod frames;
 pub mod guess;
 pub mod headers;
 pub mod http1;
+pub mod http2;
+pub mod kafka;
+pub(crate) mod mask;
+pub mod memcached;
+pub mod mongodb;
+pub mod moved;
+pub mod mysql;
 pub mod names;
+pub mod postgres;
+pub mod recognise;
+pub mod redis;
+#[cfg(any(test, feature = "test-support"))]
+pub mod rehearse;
+#[cfg(test)]
+pub(crate) mod scripted;
+pub mod sql;
 pub mod tally;
 pub mod tokens;
 
@@ -30,12 +50,14 @@ use tokens::HashKey;
 /// Bytes in their order on one direction of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bytes<'a> {
-    /// The bytes, never empty.
+    /// The bytes, never empty. The first of them is the first of a call: a call is captured from its beginning.
     pub data: &'a [u8],
-    /// They are the first of a call and look like the beginning of a message.
+    /// They look like the beginning of an HTTP/1 message.
     pub starts: bool,
     /// They are the last of their call (nothing of it was cut off).
     pub ends_call: bool,
+    /// Bytes that the call moved, of which these are the first.
+    pub call_len: u64,
     /// TCP sequence number of the first one.
     pub seq: u32,
     /// Who moved them; the end of the call.
@@ -126,6 +148,32 @@ impl Context<'_> {
             *self.unclaimed = self.unclaimed.saturating_add(bytes);
         }
     }
+
+    /// It is certain from now on that the protocol is spoken: what was seen before is accounted for. Once; false if it was known.
+    pub fn understand(&mut self, understood: &mut bool) -> bool {
+        if *understood {
+            return false;
+        }
+        *understood = true;
+        self.tally.skip(Skip::Joined, std::mem::take(self.unclaimed));
+        true
+    }
+}
+
+/// What shall be captured of a connection. The probes begin with little, and are told when more (or less) is of use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Interest {
+    /// Nothing is known: the first calls are looked at, and now and then one.
+    #[default]
+    Unknown,
+    /// Calls that begin like an HTTP/1 message, up to the end of the head. The probes see to it by themselves.
+    Heads,
+    /// Of every call the beginning: short calls whole, of long transfers the first call's beginning and a few bytes of each further one.
+    Calls,
+    /// Of every call as much as fits into a record, because messages of several exchanges are mixed.
+    Everything,
+    /// Nothing but how many bytes there are: it is encrypted, or cannot be followed any more.
+    Nothing,
 }
 
 /// One protocol on one connection.
@@ -137,11 +185,8 @@ pub trait Parser: Send {
     /// and nothing that follows continues it.
     fn lose(&mut self, cx: &mut Context<'_>, at: Nanos);
 
-    /// The connection is over.
-    fn close(&mut self, cx: &mut Context<'_>, at: Nanos);
-
-    /// The capture is over; the connection is not.
-    fn finish(&mut self, cx: &mut Context<'_>, at: Nanos);
+    /// The connection is over (`closed`), or only the capture: tells what is open, and accounts for what was begun.
+    fn end(&mut self, cx: &mut Context<'_>, at: Nanos, closed: bool);
 
     /// Whether it is certain that the protocol is spoken. A parser that is not certain and holds no bytes is dropped.
     fn understood(&self) -> bool;
@@ -149,17 +194,9 @@ pub trait Parser: Send {
     /// Bytes held back because what they are is not yet decided.
     fn pending(&self) -> u64;
 
+    /// What it needs of the calls to come. Asked after each piece.
+    fn interest(&self) -> Interest;
+
     /// Whether an exchange is open, so that bytes which are only counted may be the end of it.
     fn is_busy(&self) -> bool;
-}
-
-/// A parser for a connection on which a call began with `data`, or `None` if no protocol is recognised. `whole` says
-/// that nothing moved on the connection before, `moved` in which direction bytes moved last.
-pub fn recognise(data: &[u8], whole: bool, moved: Option<Direction>) -> Option<Box<dyn Parser>> {
-    match classify_bytes(data) {
-        Class::Http1Request | Class::Http1Response | Class::Prefix => {
-            Some(Box::new(http1::Http1::new(whole, moved)))
-        }
-        Class::Unknown | Class::Http2 | Class::Tls => None,
-    }
 }

@@ -10,7 +10,9 @@ pub enum Skip {
     NotUnderstood,
     /// Encrypted (TLS).
     Tls,
-    /// HTTP/2, not parsed yet.
+    /// Compressed, by a protocol that is read where it is not.
+    Compressed,
+    /// It began as HTTP/2 does, and went on in a way that nobody understands.
     Http2,
     /// Excluded by the user's choice of ports.
     Ignored,
@@ -32,9 +34,10 @@ pub enum Skip {
 
 impl Skip {
     /// Every reason, in the order of declaration.
-    pub const ALL: [Skip; 11] = [
+    pub const ALL: [Skip; 12] = [
         Skip::NotUnderstood,
         Skip::Tls,
+        Skip::Compressed,
         Skip::Http2,
         Skip::Ignored,
         Skip::Joined,
@@ -51,7 +54,8 @@ impl Skip {
         match self {
             Skip::NotUnderstood => "protocol not understood",
             Skip::Tls => "encrypted (TLS)",
-            Skip::Http2 => "HTTP/2, not parsed",
+            Skip::Compressed => "compressed",
+            Skip::Http2 => "HTTP/2, not understood",
             Skip::Ignored => "excluded by port",
             Skip::Joined => "joined in the middle of a message",
             Skip::Unrequested => "response without a request",
@@ -174,7 +178,7 @@ mod tests {
         for (at, why) in Skip::ALL.into_iter().enumerate() {
             assert_eq!(tally.skipped(why), at as u64 + 1, "{why:?}");
         }
-        assert_eq!(tally.skipped_total(), 66);
+        assert_eq!(tally.skipped_total(), 78);
     }
 
     #[test]

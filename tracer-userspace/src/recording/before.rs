@@ -70,7 +70,7 @@ impl Before {
             Endpoints::Inet { .. } => {
                 self.namespaces.get(&u64::from(open.netns)).copied().unwrap_or(!self.blind)
             }
-            Endpoints::Unix { .. } => true,
+            Endpoints::Unix { .. } | Endpoints::Datagram { .. } => true,
         }
     }
 }

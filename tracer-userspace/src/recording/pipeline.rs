@@ -7,8 +7,8 @@ use tracer_common::abi::ConnId;
 use crate::analysis::Observation;
 use crate::event::{Endpoints, Event, Open};
 use crate::exchange::{ExchangeId, Step};
-use crate::protocol::Limits;
-use crate::stream::{Ledger, Stranger, Streams};
+use crate::protocol::{Interest, Limits};
+use crate::stream::{Apparent, Ledger, Stranger, Streams};
 use crate::time::Nanos;
 
 /// Streams and protocols.
@@ -16,6 +16,8 @@ pub struct Pipeline {
     streams: Streams,
     /// Kept between events, so that the common case allocates nothing.
     steps: Vec<Step>,
+    /// Connections that stand for what goes through UDP sockets.
+    apparent: Apparent,
     /// A kernel address tells whoever gets the file where the kernel lies in memory: outside of this run connections have
     /// other names. Once they are given, nothing random is left.
     names: RandomState,
@@ -24,7 +26,12 @@ pub struct Pipeline {
 impl Pipeline {
     /// Nothing seen yet.
     pub fn new(limits: Limits) -> Self {
-        Self { streams: Streams::new(limits), steps: Vec::new(), names: RandomState::new() }
+        Self {
+            streams: Streams::new(limits),
+            steps: Vec::new(),
+            apparent: Apparent::default(),
+            names: RandomState::new(),
+        }
     }
 
     /// Takes one event; what follows from it goes to `out`.
@@ -36,11 +43,15 @@ impl Pipeline {
             }
             Event::Segment(segment) => self.streams.on_segment(segment, &mut self.steps),
             Event::Counts(counts) => self.streams.on_counts(counts, &mut self.steps),
+            Event::Datagram(datagram) => {
+                self.streams.on_datagram(datagram, &mut self.apparent, &mut self.steps);
+            }
             Event::Missed { at } => self.streams.on_missed(*at, &mut self.steps),
             Event::Process { stamp, change, comm } => {
                 out(Observation::Change { stamp: *stamp, change: *change, comm: *comm });
             }
         }
+        self.hand_on_apparent(out);
         self.hand_on(out);
         if let Event::Counts(counts) = event
             && counts.closed
@@ -53,6 +64,23 @@ impl Pipeline {
     pub fn finish(&mut self, at: Nanos, out: &mut impl FnMut(Observation)) {
         self.streams.finish(at, &mut self.steps);
         self.hand_on(out);
+    }
+
+    /// It is `now`: what is not answered by now will not be. `lost`: messages of UDP sockets may have been lost.
+    pub fn tick(&mut self, now: Nanos, lost: bool, out: &mut impl FnMut(Observation)) {
+        self.streams.on_time(now, lost, &mut self.apparent, &mut self.steps);
+        self.hand_on(out);
+        for conn in std::mem::take(&mut self.apparent.closed) {
+            out(Observation::Close { conn: self.name(conn), at: now });
+        }
+    }
+
+    fn hand_on_apparent(&mut self, out: &mut impl FnMut(Observation)) {
+        if !self.apparent.opened.is_empty() {
+            for open in std::mem::take(&mut self.apparent.opened) {
+                out(Observation::Open(Box::new(self.open(&open))));
+            }
+        }
     }
 
     fn hand_on(&mut self, out: &mut impl FnMut(Observation)) {
@@ -86,6 +114,11 @@ impl Pipeline {
     /// Connections whose counts may tell the end of something.
     pub fn busy(&self) -> Vec<ConnId> {
         self.streams.busy()
+    }
+
+    /// What is to be captured of connections from now on, under the names that the probes know.
+    pub fn take_interests(&mut self) -> Vec<(ConnId, Interest)> {
+        self.streams.take_interests()
     }
 
     /// The account of bytes and messages.

@@ -83,6 +83,8 @@ pub struct Recorder {
     /// Processes of Go programs that the probes were not told of yet.
     go: Vec<u32>,
     drained: Drained,
+    /// Records that did not fit into the ring, so far.
+    lost: u64,
     /// More was waiting than one drain takes.
     is_behind: bool,
     bounds: Bounds,
@@ -109,6 +111,7 @@ impl Recorder {
             heard_of: Vec::new(),
             go: Vec::new(),
             drained: Drained::default(),
+            lost: 0,
             is_behind: false,
             bounds,
         };
@@ -200,6 +203,10 @@ impl Recorder {
             // A connection that spoke while this was going on was not quiet, but its record tells what was before.
             self.drain();
             *next_sweep = Instant::now() + SWEEP.max(spent * SWEEP_SHARE);
+            let lost = self.probes.counters().lost_ring_full;
+            let has_lost = std::mem::replace(&mut self.lost, lost) != lost;
+            let Self { pipeline, sinks, .. } = self;
+            pipeline.tick(now, has_lost, &mut |observation| sinks.observe(observation));
             let watermark = Nanos(now.0.saturating_sub(QUIET_NANOS + SETTLE_NANOS));
             self.sinks.observe(Observation::Watermark(watermark));
         }
@@ -219,6 +226,7 @@ impl Recorder {
             go,
             drained,
             is_behind,
+            lost: _,
             bounds: _,
         } = self;
         let mut verdicts = Vec::new();
@@ -231,6 +239,13 @@ impl Recorder {
                         return;
                     }
                     before.settle(open);
+                }
+                Event::Datagram(datagram) => {
+                    let pid = datagram.stamp.tgid;
+                    meet(people, selection, pid, &mut verdicts, go, sinks);
+                    if !selection.wants_call(pid) {
+                        return;
+                    }
                 }
                 Event::Segment(segment) if selection.is_refused(segment.conn) => return,
                 Event::Segment(segment) => sinks.raw(|| pipeline.name(segment.conn), segment),
@@ -254,6 +269,9 @@ impl Recorder {
             }
             pipeline.event(&event, &mut |observation| sinks.observe(observation));
         });
+        for (conn, interest) in pipeline.take_interests() {
+            probes.tell(conn, interest);
+        }
         *is_behind = new.is_cut;
         drained.records += new.records;
         drained.unknown += new.unknown;

@@ -140,7 +140,7 @@ impl Selection {
 
     /// Whether a new connection is wanted: the probes record new programs until they have been looked at.
     pub fn wants(&mut self, open: &Open) -> bool {
-        if !self.adopts_exec() || self.mode() == select::PORTS || self.chosen.contains(&open.stamp.tgid) {
+        if self.wants_call(open.stamp.tgid) {
             return true;
         }
         if self.refused_conns.len() >= MAX_REFUSED {
@@ -148,6 +148,11 @@ impl Selection {
         }
         self.refused_conns.insert(open.conn);
         false
+    }
+
+    /// Whether a call without a connection is wanted, likewise.
+    pub fn wants_call(&self, pid: u32) -> bool {
+        !self.adopts_exec() || self.mode() == select::PORTS || self.chosen.contains(&pid)
     }
 
     /// Whether events of a connection are to be dropped.

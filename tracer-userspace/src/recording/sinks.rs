@@ -12,6 +12,9 @@ use crate::tcap::{Failed, Writer};
 use crate::time::ClockAnchor;
 use crate::trace::Stats;
 
+/// What was learned is noted at so many readings of both clocks (10 s each): a recorder that is killed loses no more.
+const NOTE_EVERY: u32 = 6;
+
 /// The outputs of a run: at least one.
 pub struct Sinks {
     /// Analysed as they come.
@@ -22,6 +25,8 @@ pub struct Sinks {
     pub failed: Option<Failed>,
     /// Raw payload goes into the capture.
     raw: bool,
+    /// Readings of both clocks since it was noted what was learned.
+    clocks: u32,
     /// A capture file that has this size is not to grow, bytes.
     max_bytes: u64,
 }
@@ -34,7 +39,7 @@ impl Sinks {
         raw: bool,
         max_bytes: u64,
     ) -> Self {
-        Self { spans, capture, failed: None, raw, max_bytes }
+        Self { spans, capture, failed: None, raw, clocks: 0, max_bytes }
     }
 
     /// Hands an observation on.
@@ -81,6 +86,19 @@ impl Sinks {
             let result = capture.clock(anchor);
             self.check(result);
         }
+        self.clocks += 1;
+        if self.clocks >= NOTE_EVERY {
+            self.note_learned(false);
+        }
+    }
+
+    /// Notes in the capture what was learned until now, so that a later analysis can take it up (`--learned`).
+    fn note_learned(&mut self, last: bool) {
+        self.clocks = 0;
+        if let (Some(capture), Some((analysis, _))) = (&mut self.capture, &mut self.spans) {
+            let result = capture.learned(&analysis.learned(last));
+            self.check(result);
+        }
     }
 
     /// There are no more observations.
@@ -89,6 +107,7 @@ impl Sinks {
             analysis.finish(&mut |span| file.span(&span));
             file.finish();
         }
+        self.note_learned(true);
     }
 
     /// Ends the capture file with the ledger. Returns its size, where there is one that is whole.

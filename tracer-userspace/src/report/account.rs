@@ -50,7 +50,7 @@ pub struct Account {
     pub connections_understood: u64,
     /// TLS.
     pub connections_encrypted: u64,
-    /// HTTP/2, not parsed.
+    /// Began as HTTP/2 does, and could not be understood; HTTP/2 that was counts as understood.
     pub connections_http2: u64,
     /// Excluded by the choice of ports.
     pub connections_excluded: u64,
@@ -176,7 +176,7 @@ impl fmt::Display for Account {
         let connections = parts(&[
             (self.connections_understood, "understood"),
             (self.connections_encrypted, "encrypted"),
-            (self.connections_http2, "HTTP/2"),
+            (self.connections_http2, "HTTP/2 that was not understood"),
             (self.connections_excluded, "excluded"),
             (self.connections_unknown, "not understood"),
             (self.connections_silent, "silent"),

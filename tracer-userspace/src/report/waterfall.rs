@@ -129,7 +129,9 @@ fn draw(trace: &Trace, style: Style, out: &mut String) -> fmt::Result {
     let marks =
         rows.iter().take(style.max_rows).map(|(_, span)| mark(span).chars().count()).max().unwrap_or(0);
     let width = style.width.max(MIN_WIDTH) - marks;
-    let bar_width = (width - NUMBERS) * 2 / 5;
+    // Statements are long, and say more than a fine bar does.
+    let has_statements = rows.iter().any(|(_, span)| span.tags.statement.is_some());
+    let bar_width = if has_statements { (width - NUMBERS) / 4 } else { (width - NUMBERS) * 2 / 5 };
     let name_width = width - NUMBERS - bar_width - 2;
     let ellipsis = if style.unicode { '…' } else { '~' };
     let start = u64::try_from(trace.start).map(|nanos| Rfc3339Micros(nanos).to_string()).unwrap_or_default();
@@ -151,7 +153,8 @@ fn draw(trace: &Trace, style: Style, out: &mut String) -> fmt::Result {
             "{:indent$}{kind}{} {}",
             "",
             span.service_name,
-            span.operation_name,
+            // Of a call to a database the statement says more than its first word.
+            span.tags.statement.as_ref().unwrap_or(&span.operation_name),
             indent = 2 * depth.min(&MAX_INDENT)
         );
         let name = fit(&name, name_width, ellipsis);
@@ -161,7 +164,7 @@ fn draw(trace: &Trace, style: Style, out: &mut String) -> fmt::Result {
             bar(trace, span, bar_width, style.unicode),
             format!("+{}", Duration(span.start.saturating_sub(trace.start).max(0) as u64)),
             Duration(span.duration),
-            span.tags.status.map(|status| status.to_string()).unwrap_or_else(|| "-".into()),
+            status(span),
             mark(span),
             pad = name_width.saturating_sub(name.chars().count()),
         );
@@ -183,6 +186,13 @@ fn mark(span: &ReadSpan) -> String {
     if span.tags.error {
         mark.push_str(" !");
     }
+    if let Some(code) = &span.tags.error_code {
+        mark.push(' ');
+        mark.push_str(&fit(code, 20, '~'));
+    }
+    if let (Some(count), Some(operation)) = (span.tags.repeated, &span.tags.repeated_operation) {
+        mark.push_str(&format!(" {count} x {}", fit(operation, 40, '~')));
+    }
     if span.tags.incomplete {
         mark.push_str(" ?");
     }
@@ -195,6 +205,16 @@ fn mark(span: &ReadSpan) -> String {
         mark.push_str(&format!(" link {:.0} %", (confidence * 100.0 + 1e-3).floor()));
     }
     mark
+}
+
+/// The status code. Databases have none: nothing stands there, or that there was an error.
+fn status(span: &ReadSpan) -> String {
+    match (span.tags.status, &span.tags.statement) {
+        (Some(status), _) => status.to_string(),
+        (None, Some(_)) if span.tags.error => "err".to_owned(),
+        (None, Some(_)) => String::new(),
+        (None, None) => "-".to_owned(),
+    }
 }
 
 fn bar(trace: &Trace, span: &ReadSpan, width: usize, unicode: bool) -> String {

@@ -21,6 +21,7 @@ mod title;
 use std::sync::Arc;
 
 pub use facts::{Container, ContainerRuntime, EnvFacts, Missing, Part, ProcessFacts, Reason, Runtime};
+pub use title::database;
 
 use command::CommandName;
 

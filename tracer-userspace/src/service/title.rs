@@ -29,6 +29,24 @@ pub(super) fn of(facts: &ProcessFacts, first: &str, args: &[String]) -> Option<N
     is_title.then(|| parse(facts, first))
 }
 
+/// The database that a PostgreSQL backend serves, from the title that it gives itself: `postgres: [CLUSTER: ]USER DATABASE HOST[(PORT)] ACTIVITY`
+/// (src/backend/postmaster/postmaster.c, `BackendInitialize`). Whoever came when the connection was open has no other way to know.
+pub fn database(facts: &ProcessFacts) -> Option<&str> {
+    let title = facts.args.first()?.strip_prefix("postgres: ")?;
+    let mut words = title.split(' ');
+    let first = words.next()?;
+    let user = if first.ends_with(':') { words.next()? } else { first };
+    let (database, host) = (words.next()?, words.next()?);
+    // Users and databases may have spaces in their names: then the place where they came from stands elsewhere.
+    let is_place = host == "[local]"
+        || host.split_once('(').is_some_and(|(address, port)| {
+            address.parse::<std::net::IpAddr>().is_ok()
+                && port.strip_suffix(')').is_some_and(|port| port.parse::<u16>().is_ok())
+        });
+    // One that sends its log to another server has no database.
+    (is_place && user != "walsender" && is_showable(database)).then_some(database)
+}
+
 fn by_word(word: &str) -> Named {
     if is_showable(word) { Named::Program(word.to_owned()) } else { Named::Bare(String::new()) }
 }
@@ -112,5 +130,31 @@ fn celery(title: &str) -> Named {
     match app {
         Some(app) if is_showable(app) => Named::of(&["celery", app, "worker"], "celery"),
         _ => Named::Bare("celery".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn database_of(title: &str) -> Option<String> {
+        let facts = ProcessFacts { args: vec![title.to_owned()], ..ProcessFacts::default() };
+        database(&facts).map(str::to_owned)
+    }
+
+    #[test]
+    fn a_backend_says_which_database_it_serves() {
+        for (title, expected) in [
+            ("postgres: 15/main: alice shop 10.0.0.7(50312) idle", Some("shop")),
+            ("postgres: alice shop [local] SELECT", Some("shop")),
+            ("postgres: alice shop ::1(50312) idle in transaction", Some("shop")),
+            ("postgres: 15/main: walwriter ", None),
+            ("postgres: 15/main: alice ann shop 10.0.0.7(50312) idle", None),
+            ("postgres: 15/main: walsender repl 10.0.0.7(1) streaming", None),
+            ("postgres: checkpointer", None),
+            ("/usr/bin/postgres -D /data", None),
+        ] {
+            assert_eq!(database_of(title).as_deref(), expected, "{title}");
+        }
     }
 }

@@ -9,9 +9,13 @@ use crate::event::{Counts, Direction, Open, Role, Segment};
 use crate::exchange::Step;
 use crate::protocol::guess::{Guess, guess};
 use crate::protocol::names::Names;
+use crate::protocol::recognise::{Begin, recognise};
 use crate::protocol::tally::Skip;
-use crate::protocol::{self, Bytes, Context, Gap, Limits, Parser, Piece};
+use crate::protocol::{Bytes, Context, Gap, Interest, Limits, Parser, Piece};
 use crate::time::Nanos;
+
+/// Changes of interest that are kept until somebody asks.
+const MAX_TOLD: usize = 1 << 16;
 
 /// What all connections share.
 pub(super) struct Shared {
@@ -19,6 +23,8 @@ pub(super) struct Shared {
     pub ledger: Ledger,
     pub names: Names,
     pub strangers: Strangers,
+    /// What the probes shall be told.
+    pub interests: Vec<(ConnId, Interest)>,
 }
 
 /// State of one connection end. Small, because most never speak a protocol that is parsed.
@@ -34,6 +40,8 @@ pub(super) struct Connection {
     rx: Cursor,
     tx: Cursor,
     moved: Option<Direction>,
+    role: Role,
+    interest: Interest,
     /// Bytes for which no parser has accounted.
     unclaimed: u64,
     parser: Option<Box<dyn Parser>>,
@@ -51,6 +59,8 @@ impl Connection {
             rx: Cursor::default(),
             tx: Cursor::default(),
             moved: None,
+            role: Role::Unseen,
+            interest: Interest::Unknown,
             unclaimed: 0,
             parser: None,
         }
@@ -93,6 +103,7 @@ impl Connection {
     /// Its addresses and first bytes became known.
     pub(super) fn open(&mut self, open: &Open) {
         (self.peer, self.end) = strangers::service(&open.endpoints, open.role);
+        self.role = open.role;
         self.established = open.role != Role::Unseen;
         self.watched = self.established && self.moved.is_none();
         let peek = open.peek.get(..usize::from(open.peek_len)).unwrap_or(&open.peek);
@@ -129,6 +140,7 @@ impl Connection {
                 data,
                 starts: segment.starts,
                 ends_call: rest.is_none(),
+                call_len: len,
                 seq: segment.seq,
                 stamp: segment.stamp,
             };
@@ -165,11 +177,11 @@ impl Connection {
         };
         shared.ledger.seen = shared.ledger.seen.saturating_add(bytes);
         if self.parser.is_none()
-            && let Piece::Bytes(Bytes { data, starts: true, .. }) = piece
+            && let Piece::Bytes(bytes) = &piece
         {
             let whole = self.watched && self.moved.is_none();
-            self.parser = protocol::recognise(data, whole, self.moved);
-            self.looks_like = self.looks_like.or_else(|| guess(data));
+            self.parser = recognise(&Begin::new(bytes, dir, whole, self.moved, self.role));
+            self.looks_like = self.looks_like.or_else(|| guess(bytes.data));
         }
         if bytes > 0 {
             self.moved = Some(dir);
@@ -182,6 +194,18 @@ impl Connection {
         if parser.understood() || parser.pending() > 0 {
             self.parser = Some(parser);
         }
+        self.tell_interest(shared);
+    }
+
+    /// Tells the probes what is needed of the connection, where that has changed and they do not know it by themselves.
+    fn tell_interest(&mut self, shared: &mut Shared) {
+        let interest = self.parser.as_ref().map_or(Interest::Unknown, |parser| parser.interest());
+        if interest != self.interest {
+            self.interest = interest;
+            if interest != Interest::Heads && shared.interests.len() < MAX_TOLD {
+                shared.interests.push((self.id, interest));
+            }
+        }
     }
 
     /// The connection, or the capture, is over: accounts for all that is left.
@@ -189,10 +213,7 @@ impl Connection {
         let mut understood = false;
         if let Some(mut parser) = self.parser.take() {
             let mut cx = self.context(shared, out);
-            match how {
-                Ending::Closed(_) => parser.close(&mut cx, at),
-                Ending::Finished => parser.finish(&mut cx, at),
-            }
+            parser.end(&mut cx, at, matches!(how, Ending::Closed(_)));
             understood = parser.understood();
         }
         let kernel = match how {
@@ -275,6 +296,10 @@ mod tests {
     #[test]
     fn a_connection_that_speaks_nothing_known_is_small() {
         assert!(size_of::<Connection>() <= 192, "{}", size_of::<Connection>());
-        assert!(size_of::<protocol::http1::Http1>() <= 400, "{}", size_of::<protocol::http1::Http1>());
+        assert!(
+            size_of::<crate::protocol::http1::Http1>() <= 400,
+            "{}",
+            size_of::<crate::protocol::http1::Http1>()
+        );
     }
 }

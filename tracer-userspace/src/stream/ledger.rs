@@ -34,7 +34,7 @@ pub struct Classes {
     pub understood: u64,
     /// TLS.
     pub encrypted: u64,
-    /// HTTP/2, which is not parsed yet.
+    /// They began as HTTP/2 does, and nobody understands how they went on. (Others that speak HTTP/2 are understood.)
     pub http2: u64,
     /// Excluded by the user's choice of ports.
     pub excluded: u64,

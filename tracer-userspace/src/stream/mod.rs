@@ -29,11 +29,12 @@ mod tests;
 use rustc_hash::FxHashMap;
 use tracer_common::abi::ConnId;
 
-use crate::event::{Counts, Direction, Open, Segment};
+use crate::event::{Counts, Datagram, Direction, Open, Segment};
 use crate::exchange::Step;
-use crate::protocol::Limits;
+use crate::protocol::dns::datagrams::{Output, Sockets};
 use crate::protocol::names::Names;
 use crate::protocol::tally::Skip;
+use crate::protocol::{Interest, Limits};
 use crate::time::Nanos;
 use closed::Closed;
 use connection::{Connection, Ending, Shared};
@@ -45,7 +46,18 @@ pub use strangers::{End, Peer, Stranger};
 pub struct Streams {
     connections: FxHashMap<ConnId, Connection>,
     closed: Closed,
+    /// UDP sockets.
+    sockets: Sockets,
     shared: Shared,
+}
+
+/// Connections that stand for what goes through UDP sockets.
+#[derive(Debug, Default)]
+pub struct Apparent {
+    /// New ones.
+    pub opened: Vec<Open>,
+    /// Those on which nothing is to be expected any more.
+    pub closed: Vec<ConnId>,
 }
 
 impl Streams {
@@ -54,11 +66,13 @@ impl Streams {
         Streams {
             connections: FxHashMap::default(),
             closed: Closed::default(),
+            sockets: Sockets::default(),
             shared: Shared {
                 names: Names::new(limits.names),
                 limits,
                 ledger: Ledger::default(),
                 strangers: Strangers::default(),
+                interests: Vec::new(),
             },
         }
     }
@@ -90,6 +104,29 @@ impl Streams {
         }
     }
 
+    /// A message of a UDP socket.
+    pub fn on_datagram(&mut self, datagram: &Datagram<'_>, apparent: &mut Apparent, out: &mut Vec<Step>) {
+        let ledger = &mut self.shared.ledger;
+        // The word that nobody takes what was sent is no message, whatever its record says of bytes.
+        let moved = if datagram.refused { 0 } else { datagram.len };
+        ledger.seen = ledger.seen.saturating_add(u64::from(moved));
+        let before = apparent.opened.len();
+        self.sockets.take(datagram, &mut output(&mut self.shared, apparent, out));
+        let new = (apparent.opened.len() - before) as u64;
+        let ledger = &mut self.shared.ledger;
+        ledger.connections = ledger.connections.saturating_add(new);
+        ledger.classes.understood = ledger.classes.understood.saturating_add(new);
+    }
+
+    /// It is `now`. `lost`: messages of UDP sockets may have been lost.
+    pub fn on_time(&mut self, now: Nanos, lost: bool, apparent: &mut Apparent, out: &mut Vec<Step>) {
+        let mut output = output(&mut self.shared, apparent, out);
+        if lost {
+            self.sockets.lose(now, &mut output);
+        }
+        self.sockets.expire(now, &mut output);
+    }
+
     /// Counts of a connection: its end, or a look at one that is quiet.
     pub fn on_counts(&mut self, counts: &Counts, out: &mut Vec<Step>) {
         let Some((connection, shared)) = self.connection(counts.conn) else {
@@ -115,11 +152,13 @@ impl Streams {
         for connection in busy {
             connection.lose(at, &mut self.shared, out);
         }
+        self.sockets.lose(at, &mut output(&mut self.shared, &mut Apparent::default(), out));
     }
 
     /// The capture is over: what is open is told as far as it is known. Connections are ended in the order in which they
     /// were first seen.
     pub fn finish(&mut self, at: Nanos, out: &mut Vec<Step>) {
+        self.sockets.finish(at, &mut output(&mut self.shared, &mut Apparent::default(), out));
         let mut open: Vec<(ConnId, Connection)> = self.connections.drain().collect();
         open.sort_by_key(|(id, _)| (id.born, id.sk));
         for (id, mut connection) in open {
@@ -146,9 +185,14 @@ impl Streams {
         busy
     }
 
+    /// What is to be captured of connections from now on, as far as that has changed and the probes cannot know it.
+    pub fn take_interests(&mut self) -> Vec<(ConnId, Interest)> {
+        std::mem::take(&mut self.shared.interests)
+    }
+
     /// How many connections are open.
     pub fn open_connections(&self) -> usize {
-        self.connections.len()
+        self.connections.len() + self.sockets.count()
     }
 
     fn snapshot(&self) -> (Ledger, Strangers) {
@@ -176,6 +220,17 @@ impl Streams {
                 Some((new.insert(Connection::new(id)), shared))
             }
         }
+    }
+}
+
+fn output<'a>(shared: &'a mut Shared, apparent: &'a mut Apparent, steps: &'a mut Vec<Step>) -> Output<'a> {
+    Output {
+        opened: &mut apparent.opened,
+        closed: &mut apparent.closed,
+        steps,
+        tally: &mut shared.ledger.tally,
+        names: &mut shared.names,
+        limits: &shared.limits,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The kernel side's capture rule, simulated: gives the events that the probes would make of a list of socket calls.
 //! For tests and fuzzing only (`test-support`).
 //!
-//! The rule: a call that begins like a message is recorded, and allows [`MAX_HEAD_BYTES`] of its message to be captured;
+//! The rule: a call that begins like a message is recorded, and allows [`DEFAULT_HEAD_BYTES`] of its message to be captured;
 //! a call in the same direction that follows is recorded as long as some of that is left; a call that ends with an
 //! empty line (CR LF CR LF) uses it up. Everything else is only counted.
 
@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use tracer_common::abi::{ConnId, MAX_HEAD_BYTES, PEEK_BYTES, Progress, proto};
+use tracer_common::abi::{ConnId, DEFAULT_HEAD_BYTES, PEEK_BYTES, Progress, proto};
 use tracer_common::classify::{Class, classify_bytes};
 
 use super::Streams;
@@ -136,7 +136,7 @@ impl Kernel {
             Class::Unknown | Class::Http2 | Class::Tls => false,
         };
         if starts {
-            *want = MAX_HEAD_BYTES;
+            *want = DEFAULT_HEAD_BYTES as usize;
         }
         if self.variation.all {
             *want = usize::MAX;
@@ -275,7 +275,7 @@ pub struct Told {
 impl Told {
     /// Status, if there was a response.
     pub fn status(&self) -> Option<u16> {
-        self.response.map(|(head, _)| head.status)
+        self.response.as_ref().map(|(head, _)| head.status)
     }
 
     /// Outcome, if it ended.
@@ -313,7 +313,7 @@ pub fn collect(steps: &[Step]) -> Result<Vec<Told>, String> {
             }
             Step::Response { stamp, head, .. } => match told.get_mut(&id) {
                 Some(one) if one.response.is_none() && one.end.is_none() => {
-                    one.response = Some((*head, stamp.at))
+                    one.response = Some((head.clone(), stamp.at))
                 }
                 _ => return Err(format!("{id:?}: a response out of order")),
             },

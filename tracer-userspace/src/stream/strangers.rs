@@ -90,7 +90,9 @@ impl Strangers {
 
 /// The service's end of a connection, and which end this is.
 pub(super) fn service(endpoints: &Endpoints, role: Role) -> (Peer, End) {
-    let Endpoints::Inet { local, local_port, remote, remote_port } = endpoints else {
+    let (Endpoints::Inet { local, local_port, remote, remote_port }
+    | Endpoints::Datagram { local, local_port, remote, remote_port }) = endpoints
+    else {
         let end = match role {
             Role::Active => End::Caller,
             Role::Passive => End::Service,

@@ -13,7 +13,8 @@ use super::wire;
 use crate::analysis::{Observation, Seen};
 use crate::event::{Endpoints, Mover, Open, ProcessChange, Role, Scene, Stamp};
 use crate::exchange::{
-    ExchangeId, Extra, Format, Kept, Outcome, RequestHead, ResponseHead, Side, Step, Token, TraceContext,
+    self, Attribute, ExchangeId, Extra, Format, Handing, Handover, Kept, Outcome, Protocol, RequestHead,
+    ResponseHead, Side, Step, Token, TraceContext, Trailer,
 };
 use crate::process::Window;
 use crate::protocol::headers::MAX_KEPT;
@@ -25,6 +26,8 @@ use crate::time::Nanos;
 const MAX_LIST: usize = 1 << 16;
 /// Bytes of one observation. The longest that we write is a process with its command line, some 20 KiB.
 const MAX_ITEM: usize = 1 << 20;
+/// Attributes of one request. Ours have less than half of it.
+const MAX_ATTRIBUTES: usize = 32;
 /// Trace contexts of one request: one of each format.
 const MAX_CONTEXTS: usize = 6;
 
@@ -167,12 +170,33 @@ impl Decoder {
         self.texts.get(number as usize).cloned()
     }
 
+    /// A text that may be missing, counted from 1. `None`: there is none of that number.
+    fn optional(&self, number: u32) -> Option<Option<Arc<str>>> {
+        match number.checked_sub(1) {
+            Some(number) => self.text(number).map(Some),
+            None => Some(None),
+        }
+    }
+
+    /// [`wire::Attribute`].
+    fn attribute(&self, value: Value<'_>) -> Option<Attribute> {
+        let attribute = wire::Attribute::decode(value.bytes()?).ok()?;
+        let key = self.text(attribute.key)?;
+        let value = match attribute.text {
+            Some(text) => exchange::Value::Text(text.into()),
+            None => exchange::Value::Number(attribute.number),
+        };
+        Some(Attribute { key: key.to_string().into(), value })
+    }
+
     /// [`wire::Request`].
     fn request(&self, mut fields: Fields<'_>) -> Option<Step> {
         let (mut conn, mut number, mut client, mut first) = (0, 0, false, 0);
         let (mut stamp, mut seq, mut method, mut target) = (self.stamp(wire::Stamp::default()), 0, 0, "");
         let (mut host, mut minor, mut traceparent, mut truncated) = (0u32, 0, [].as_slice(), false);
+        let (mut protocol, mut is_message) = (Protocol::default(), false);
         let (mut extra, mut tokens, mut sources) = (Extra::default(), Vec::new(), Vec::new());
+        let (mut handed, mut taken, mut keys) = (0, false, Vec::new());
         while let Some((field, value)) = fields.next().ok()? {
             match field {
                 1 => conn = value.uint32()?,
@@ -190,6 +214,14 @@ impl Decoder {
                 14 if extra.contexts.len() < MAX_CONTEXTS => extra.contexts.extend(context(value)?),
                 15 => repeated(value, &mut tokens, u64::from_le_bytes)?,
                 16 => repeated(value, &mut sources, u32::from_le_bytes)?,
+                17 => protocol = protocol_of(wire::Protocol::try_from(value.uint32()? as i32).ok()?),
+                18 => is_message = value.bool()?,
+                19 if extra.attributes.len() < MAX_ATTRIBUTES => {
+                    extra.attributes.push(self.attribute(value)?)
+                }
+                20 => handed = value.uint32()?,
+                21 => taken = value.bool()?,
+                22 => repeated(value, &mut keys, u64::from_le_bytes)?,
                 13 if extra.kept.len() < MAX_KEPT => extra.kept.push(self.kept(value)?),
                 _ => {}
             }
@@ -204,6 +236,11 @@ impl Decoder {
         }
         extra.tokens =
             tokens.iter().zip(&sources).map(|(value, from)| Token { value: *value, from: *from }).collect();
+        if handed > 0 {
+            keys.truncate(exchange::MAX_MESSAGES);
+            let handing = if taken { Handing::Taken } else { Handing::Given };
+            extra.handover = Some(Box::new(Handover { handing, count: handed, keys: keys.into() }));
+        }
         Some(Step::Request {
             id: self.exchange(conn, number)?,
             side: if client { Side::Client } else { Side::Server },
@@ -211,12 +248,11 @@ impl Decoder {
             stamp,
             seq,
             head: RequestHead {
+                protocol,
+                is_message,
                 method: self.text(method)?,
                 target: Box::from(target),
-                host: match host.checked_sub(1) {
-                    Some(host) => Some(self.text(host)?),
-                    None => None,
-                },
+                host: self.optional(host)?,
                 minor_version: u8::try_from(minor).ok()?,
                 truncated,
                 extra: (extra != Extra::default()).then(|| Box::new(extra)),
@@ -233,7 +269,7 @@ impl Decoder {
     /// [`wire::Response`].
     fn response(&self, mut fields: Fields<'_>) -> Option<Step> {
         let (mut conn, mut number, mut stamp) = (0, 0, self.stamp(wire::Stamp::default()));
-        let (mut seq, mut status, mut truncated) = (0, 0, false);
+        let (mut seq, mut status, mut truncated, mut error) = (0, 0, false, 0);
         while let Some((field, value)) = fields.next().ok()? {
             match field {
                 1 => conn = value.uint32()?,
@@ -242,10 +278,12 @@ impl Decoder {
                 4 => seq = value.fixed32()?,
                 5 => status = value.uint32()?,
                 6 => truncated = value.bool()?,
+                7 => error = value.uint32()?,
                 _ => {}
             }
         }
-        let head = ResponseHead { status: u16::try_from(status).ok()?, truncated };
+        let error = self.optional(error)?;
+        let head = ResponseHead { status: u16::try_from(status).ok()?, truncated, error };
         Some(Step::Response { id: self.exchange(conn, number)?, stamp, seq, head })
     }
 
@@ -253,6 +291,7 @@ impl Decoder {
     fn end(&self, mut fields: Fields<'_>) -> Option<Step> {
         let (mut conn, mut number, mut request_end, mut end) = (0, 0, 0, 0);
         let (mut request_bytes, mut response_bytes, mut outcome, mut by) = (0, 0, 0, Mover::default());
+        let (mut status, mut error, mut request_by) = (None, 0, Mover::default());
         while let Some((field, value)) = fields.next().ok()? {
             match field {
                 1 => conn = value.uint32()?,
@@ -264,12 +303,18 @@ impl Decoder {
                 7 => outcome = value.uint32()? as i32,
                 8 => by.tid = value.uint32()?,
                 9 => by.turn = value.uint32()?,
+                10 => status = Some(u16::try_from(value.uint32()?).ok()?),
+                11 => error = value.uint32()?,
+                12 => request_by.tid = value.uint32()?,
+                13 => request_by.turn = value.uint32()?,
                 _ => {}
             }
         }
         Some(Step::End {
+            trailer: Trailer { status, error: self.optional(error)? },
             id: self.exchange(conn, number)?,
             request_end: self.time(request_end),
+            request_by,
             end: self.time(end),
             by,
             request_bytes,
@@ -286,11 +331,13 @@ impl Decoder {
         let endpoints = if open.local.is_empty() {
             Endpoints::Unix { peer: open.peer }
         } else {
-            Endpoints::Inet {
-                local: address(&open.local)?,
-                local_port: u16::try_from(open.local_port).ok()?,
-                remote: address(&open.remote)?,
-                remote_port: u16::try_from(open.remote_port).ok()?,
+            let (local, remote) = (address(&open.local)?, address(&open.remote)?);
+            let local_port = u16::try_from(open.local_port).ok()?;
+            let remote_port = u16::try_from(open.remote_port).ok()?;
+            if open.datagram {
+                Endpoints::Datagram { local, local_port, remote, remote_port }
+            } else {
+                Endpoints::Inet { local, local_port, remote, remote_port }
             }
         };
         Some(Open {
@@ -412,5 +459,22 @@ fn outcome_of(outcome: wire::Outcome) -> Outcome {
         wire::Outcome::Streaming => Outcome::Streaming,
         wire::Outcome::ResponseUnseen => Outcome::ResponseUnseen,
         wire::Outcome::Upgraded => Outcome::Upgraded,
+    }
+}
+
+fn protocol_of(protocol: wire::Protocol) -> Protocol {
+    match protocol {
+        wire::Protocol::Http1 => Protocol::Http1,
+        wire::Protocol::Http2 => Protocol::Http2,
+        wire::Protocol::Grpc => Protocol::Grpc,
+        wire::Protocol::Fastcgi => Protocol::FastCgi,
+        wire::Protocol::Postgresql => Protocol::PostgreSql,
+        wire::Protocol::Mysql => Protocol::MySql,
+        wire::Protocol::Redis => Protocol::Redis,
+        wire::Protocol::Memcached => Protocol::Memcached,
+        wire::Protocol::Mongodb => Protocol::MongoDb,
+        wire::Protocol::Dns => Protocol::Dns,
+        wire::Protocol::Amqp => Protocol::Amqp,
+        wire::Protocol::Kafka => Protocol::Kafka,
     }
 }

@@ -6,8 +6,8 @@ use rustc_hash::FxHashMap;
 use tracer_common::abi::ConnId;
 
 use super::wire::{
-    Batch, Change, Close, Conn, Context, End, Format, Item, Kept, Kind, Open, Outcome, Process, Request,
-    Response, Role, Stamp, What,
+    Attribute, Batch, Change, Close, Conn, Context, End, Format, Item, Kept, Kind, Open, Outcome, Process,
+    Protocol, Request, Response, Role, Stamp, What,
 };
 use crate::analysis::{Observation, Seen};
 use crate::event::{self, Endpoints, ProcessChange};
@@ -43,7 +43,7 @@ impl Encoder {
                     seq: *seq,
                     method: self.text(&head.method),
                     target: self.owned(&head.target),
-                    host: head.host.as_ref().map_or(0, |host| self.text(host) + 1),
+                    host: self.optional(head.host.as_deref()),
                     minor: head.minor_version.into(),
                     traceparent: head.contexts().iter().find(|context| is_traceparent(context)).map_or_else(
                         Vec::new,
@@ -57,6 +57,12 @@ impl Encoder {
                     contexts: head.contexts().iter().filter(|at| !is_traceparent(at)).map(context).collect(),
                     tokens: head.tokens().iter().map(|token| token.value).collect(),
                     token_sources: head.tokens().iter().map(|token| token.from).collect(),
+                    protocol: protocol_of(head.protocol).into(),
+                    message: head.is_message,
+                    attributes: head.attributes().iter().map(|one| self.attribute(one)).collect(),
+                    handed: head.handover().map_or(0, |handover| handover.count),
+                    taken: head.is_taken(),
+                    message_keys: head.handover().map_or_else(Vec::new, |handover| handover.keys.to_vec()),
                 })
             }
             Observation::Step(Step::Response { id, stamp, seq, head }) => Kind::Response(Response {
@@ -66,15 +72,18 @@ impl Encoder {
                 seq: *seq,
                 status: head.status.into(),
                 truncated: head.truncated,
+                error: self.optional(head.error.as_deref()),
             }),
             Observation::Step(Step::End {
                 id,
                 request_end,
+                request_by,
                 end,
                 by,
                 request_bytes,
                 response_bytes,
                 outcome,
+                trailer,
             }) => Kind::End(End {
                 conn: self.conn(id.conn),
                 number: id.number,
@@ -85,6 +94,10 @@ impl Encoder {
                 outcome: outcome_of(*outcome).into(),
                 by_tid: by.tid,
                 by_turn: by.turn,
+                request_tid: request_by.tid,
+                request_turn: request_by.turn,
+                status: trailer.status.map(u32::from),
+                error: self.optional(trailer.error.as_deref()),
             }),
             Observation::Close { conn, at } => {
                 Kind::Close(Close { conn: self.conn(*conn), at: self.time(*at) })
@@ -154,6 +167,19 @@ impl Encoder {
         number
     }
 
+    /// A text that may be missing, counted from 1.
+    fn optional(&mut self, text: Option<&str>) -> u32 {
+        text.map_or(0, |text| self.text(text).saturating_add(1))
+    }
+
+    fn attribute(&mut self, attribute: &exchange::Attribute) -> Attribute {
+        let (text, number) = match &attribute.value {
+            exchange::Value::Text(text) => (Some(self.owned(text)), 0),
+            exchange::Value::Number(number) => (None, *number),
+        };
+        Attribute { key: self.text(&attribute.key), text, number }
+    }
+
     fn owned(&mut self, text: &str) -> String {
         self.weight += text.len();
         text.to_owned()
@@ -179,7 +205,8 @@ impl Encoder {
             IpAddr::V6(address) => address.octets().to_vec(),
         };
         let (local, local_port, remote, remote_port, peer) = match &open.endpoints {
-            Endpoints::Inet { local, local_port, remote, remote_port } => {
+            Endpoints::Inet { local, local_port, remote, remote_port }
+            | Endpoints::Datagram { local, local_port, remote, remote_port } => {
                 (bytes(local), u32::from(*local_port), bytes(remote), u32::from(*remote_port), 0)
             }
             Endpoints::Unix { peer } => (Vec::new(), 0, Vec::new(), 0, *peer),
@@ -201,6 +228,7 @@ impl Encoder {
             inode: open.inode,
             role: role.into(),
             birth: open.birth.map(|birth| self.stamp(birth)),
+            datagram: matches!(open.endpoints, Endpoints::Datagram { .. }),
         }
     }
 
@@ -245,6 +273,24 @@ impl Encoder {
                 .map(|missing| format!("{}: {}", missing.part.label(), missing.reason))
                 .collect(),
         }
+    }
+}
+
+fn protocol_of(protocol: exchange::Protocol) -> Protocol {
+    use exchange::Protocol as P;
+    match protocol {
+        P::Http1 => Protocol::Http1,
+        P::Http2 => Protocol::Http2,
+        P::Grpc => Protocol::Grpc,
+        P::FastCgi => Protocol::Fastcgi,
+        P::PostgreSql => Protocol::Postgresql,
+        P::MySql => Protocol::Mysql,
+        P::Redis => Protocol::Redis,
+        P::Memcached => Protocol::Memcached,
+        P::MongoDb => Protocol::Mongodb,
+        P::Dns => Protocol::Dns,
+        P::Amqp => Protocol::Amqp,
+        P::Kafka => Protocol::Kafka,
     }
 }
 

@@ -33,6 +33,8 @@ pub mod kind {
     pub const END: u8 = 5;
     /// A `Raw`: payload, for people and other programs. The analysis does not need it.
     pub const RAW: u8 = 6;
+    /// A `Learned`: what the analysis that ran beside the recording had learned of the services. Of several the last counts.
+    pub const LEARNED: u8 = 7;
 }
 
 /// How a payload is packed.

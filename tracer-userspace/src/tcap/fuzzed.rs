@@ -5,7 +5,7 @@ use prost::Message;
 
 use super::frame::{self, HEAD, Head, MAGIC, PREAMBLE, kind};
 use super::reader::{Damage, Reader, Told};
-use super::{MAJOR, MINOR, wire};
+use super::{MAJOR, MINOR, wire, wire_learned};
 use crate::analysis::Analysis;
 use crate::fuzzed::Input;
 
@@ -68,7 +68,7 @@ pub(crate) fn frames(data: &[u8]) {
     let (mut marks, mut ended) = (0u8, false);
     while !input.is_empty() && marks < 32 {
         let before = file.len();
-        match input.byte() % 8 {
+        match input.byte() % 9 {
             0 => {
                 let payload = input.bytes();
                 forged(&mut input, payload, &mut file);
@@ -95,6 +95,7 @@ pub(crate) fn frames(data: &[u8]) {
                 let batch = batch(&mut input);
                 frame::pack(kind::BATCH, &batch.encode_to_vec(), &mut file);
             }
+            7 => frame::pack(kind::LEARNED, &learned(&mut input).encode_to_vec(), &mut file),
             _ => {
                 // Cut short.
                 mark(201, &mut file);
@@ -134,6 +135,47 @@ fn heads(bytes: &[u8]) -> impl Iterator<Item = (usize, Head)> {
         let head = bytes.get(at..)?.first_chunk::<HEAD>()?;
         Some((at, Head::parse(head)?))
     })
+}
+
+/// Something learned of plausible form, with numbers from anywhere.
+fn learned(input: &mut Input<'_>) -> wire_learned::Learned {
+    let operations = |input: &mut Input<'_>| {
+        let words = |input: &mut Input<'_>| String::from_utf8_lossy(input.bytes()).into_owned();
+        (0..input.byte() % 40)
+            .map(|_| wire_learned::Operation { words: words(input), to: words(input) })
+            .collect()
+    };
+    let small = |input: &mut Input<'_>| match input.byte() {
+        255 => input.number() as u32,
+        byte => u32::from(byte % 40),
+    };
+    let several = |input: &mut Input<'_>| (0..input.byte() % 8).map(|_| small(input)).collect::<Vec<u32>>();
+    let counted = |input: &mut Input<'_>| wire_learned::Counted {
+        request: small(input),
+        after: small(input),
+        nth: small(input),
+        next: small(input),
+        way: small(input) as i32,
+        steps: input.number() as u32,
+        gap_bins: several(input),
+        gap_counts: several(input),
+        evidence_bins: several(input),
+        evidence_counts: several(input),
+        pairs: input.number() as u32,
+        crossed: small(input),
+    };
+    let mut services = Vec::new();
+    for _ in 0..input.byte() % 3 {
+        services.push(wire_learned::Service {
+            name: String::from_utf8_lossy(input.take(1)).into_owned(),
+            requests: operations(input),
+            calls: operations(input),
+            steps: (0..input.byte() % 16).map(|_| counted(input)).collect(),
+            random: (0..input.byte() % 4).map(|_| counted(input)).collect(),
+        });
+    }
+    let evidence = ["thread", "wake", "loop-turns", "?"].map(str::to_owned).to_vec();
+    wire_learned::Learned { division: u32::from(!input.byte().is_multiple_of(8)), evidence, services }
 }
 
 /// A batch of plausible form, with numbers from anywhere.
@@ -263,6 +305,7 @@ fn read(file: &[u8]) -> Vec<u8> {
                     marks.push(*number);
                 }
             }
+            Told::Learned(learned) => analysis = analysis.taught(*learned),
             Told::Clock(_) => {}
         }
     }

@@ -13,12 +13,16 @@ mod fields;
 mod frame;
 #[cfg(any(test, feature = "test-support"))]
 pub(crate) mod fuzzed;
+mod learned;
 mod raw;
 mod reader;
 mod window;
 mod wire;
+mod wire_learned;
 mod writer;
 
+#[cfg(test)]
+mod samples;
 #[cfg(test)]
 mod schema_tests;
 #[cfg(test)]
@@ -30,4 +34,4 @@ pub use writer::{Description, Failed, Writer};
 /// Files of another major version cannot be read.
 pub const MAJOR: u16 = 1;
 /// Raised when kinds of frames or fields are added, which older readers pass over.
-pub const MINOR: u16 = 1;
+pub const MINOR: u16 = 2;

@@ -11,9 +11,10 @@ use super::decode::Decoder;
 use super::fields::Broken;
 use super::frame::{self, HEAD, Head, MAGIC, PREAMBLE, SYNC, kind};
 use super::window::Window;
-use super::wire;
 use super::writer::Description;
+use super::{learned, wire};
 use crate::analysis::Observation;
+use crate::causality::joint::learned::Learned;
 use crate::time::{ClockAnchor, Nanos};
 
 /// Why a file cannot be read at all. Offsets are bytes from the file's beginning.
@@ -116,6 +117,8 @@ pub enum Told {
     Clock(ClockAnchor),
     /// The ledger, JSON.
     Ledger(Vec<u8>),
+    /// What was learned until here.
+    Learned(Box<Learned>),
 }
 
 /// Reads a capture from its beginning to its end.
@@ -273,6 +276,7 @@ impl<R: Read> Reader<R> {
             kind::RAW => return None,
             _ if self.plain.len() > MAX_WHOLE => None,
             kind::CLOCK => wire::Clock::decode(&*self.plain).ok().map(|clock| Told::Clock(anchor(clock))),
+            kind::LEARNED => learned::decode(&self.plain).map(|learned| Told::Learned(Box::new(learned))),
             kind::LEDGER => Some(Told::Ledger(self.plain.clone())),
             _ => None,
         };

@@ -15,7 +15,7 @@ use prost_reflect::{
 };
 
 use super::frame::{self, HEAD, Head, PREAMBLE, kind};
-use super::wire;
+use super::{wire, wire_learned};
 
 fn schema() -> DescriptorPool {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs");
@@ -171,13 +171,15 @@ fn the_described_messages_are_ours() {
     // With all the others in it.
     same::<wire::Batch>(&pool, "Batch");
     same::<wire::Raw>(&pool, "Raw");
+    same::<wire_learned::Learned>(&pool, "Learned");
 }
 
 #[test]
 fn nothing_is_described_that_no_file_has() {
     let pool = schema();
     let mut reached = BTreeSet::new();
-    let mut open: Vec<_> = ["Description", "Clock", "Batch", "Raw"].map(|name| message(&pool, name)).into();
+    let mut open: Vec<_> =
+        ["Description", "Clock", "Batch", "Raw", "Learned"].map(|name| message(&pool, name)).into();
     while let Some(next) = open.pop() {
         if reached.insert(next.name().to_owned()) {
             open.extend(next.fields().filter_map(|field| field.kind().as_message().cloned()));
@@ -207,7 +209,7 @@ fn note(message: &DynamicMessage, set: &mut BTreeSet<String>) {
 #[test]
 fn what_is_written_is_as_described() {
     let pool = schema();
-    let bytes = super::tests::file_with_everything();
+    let bytes = super::samples::file_with_everything();
     let mut set = BTreeSet::new();
     let mut rest = &bytes[PREAMBLE..];
     while let Some((head, behind)) = rest.split_first_chunk::<HEAD>() {
@@ -223,6 +225,7 @@ fn what_is_written_is_as_described() {
             kind::CLOCK => ("Clock", format!("{:?}", wire::Clock::decode(&*payload).unwrap())),
             kind::BATCH => ("Batch", format!("{:?}", wire::Batch::decode(&*payload).unwrap())),
             kind::RAW => ("Raw", format!("{:?}", wire::Raw::decode(&*payload).unwrap())),
+            kind::LEARNED => ("Learned", format!("{:?}", wire_learned::Learned::decode(&*payload).unwrap())),
             _ => continue,
         };
         let theirs = DynamicMessage::decode(message(&pool, name), &*payload).unwrap();

@@ -197,6 +197,9 @@ pub struct Open {
     /// Who called connect, and when.
     #[prost(message, optional, tag = "11")]
     pub birth: Option<Stamp>,
+    /// UDP; else TCP, or a unix socket.
+    #[prost(bool, tag = "12")]
+    pub datagram: bool,
 }
 
 /// A request's head is complete.
@@ -250,6 +253,68 @@ pub struct Request {
     /// Where each of them stood.
     #[prost(fixed32, repeated, tag = "16")]
     pub token_sources: Vec<u32>,
+    /// In which protocol.
+    #[prost(enumeration = "Protocol", tag = "17")]
+    pub protocol: i32,
+    /// Nobody answers it.
+    #[prost(bool, tag = "18")]
+    pub message: bool,
+    /// What else the protocol says.
+    #[prost(message, repeated, tag = "19")]
+    pub attributes: Vec<Attribute>,
+    /// So many messages are handed over; 0: none is known.
+    #[prost(uint32, tag = "20")]
+    pub handed: u32,
+    /// Out of a broker, not into it.
+    #[prost(bool, tag = "21")]
+    pub taken: bool,
+    /// Keyed hashes of what names them.
+    #[prost(fixed64, repeated, tag = "22")]
+    pub message_keys: Vec<u64>,
+}
+
+/// In which protocol a request was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enumeration)]
+#[repr(i32)]
+pub enum Protocol {
+    /// HTTP/1.x.
+    Http1 = 0,
+    /// HTTP/2.
+    Http2 = 1,
+    /// gRPC.
+    Grpc = 2,
+    /// FastCGI.
+    Fastcgi = 3,
+    /// PostgreSQL.
+    Postgresql = 4,
+    /// MySQL.
+    Mysql = 5,
+    /// Redis.
+    Redis = 6,
+    /// memcached.
+    Memcached = 7,
+    /// MongoDB.
+    Mongodb = 8,
+    /// DNS.
+    Dns = 9,
+    /// AMQP 0-9-1.
+    Amqp = 10,
+    /// Kafka.
+    Kafka = 11,
+}
+
+/// Something that a request's protocol says of it.
+#[derive(Clone, PartialEq, Message)]
+pub struct Attribute {
+    /// Text: its name.
+    #[prost(uint32, tag = "1")]
+    pub key: u32,
+    /// Its value, if it is a text.
+    #[prost(string, optional, tag = "2")]
+    pub text: Option<String>,
+    /// Its value, if it is a number.
+    #[prost(sint64, tag = "3")]
+    pub number: i64,
 }
 
 /// The final response began.
@@ -273,6 +338,9 @@ pub struct Response {
     /// The head was cut off.
     #[prost(bool, tag = "6")]
     pub truncated: bool,
+    /// Text: code of an error, counted from 1; 0: none.
+    #[prost(uint32, tag = "7")]
+    pub error: u32,
 }
 
 /// How an exchange ended.
@@ -327,6 +395,18 @@ pub struct End {
     /// Its `Stamp.turn` then.
     #[prost(uint32, tag = "9")]
     pub by_turn: u32,
+    /// Status code that only the end said.
+    #[prost(uint32, optional, tag = "10")]
+    pub status: Option<u32>,
+    /// Text: code of an error that only the end said, counted from 1; 0: none.
+    #[prost(uint32, tag = "11")]
+    pub error: u32,
+    /// Thread that moved the last byte of the request.
+    #[prost(uint32, tag = "12")]
+    pub request_tid: u32,
+    /// Its `Stamp.turn` then.
+    #[prost(uint32, tag = "13")]
+    pub request_turn: u32,
 }
 
 /// A connection ended.

@@ -9,8 +9,9 @@ use tracer_common::abi::ConnId;
 use super::encode::Encoder;
 use super::frame::{self, MAGIC, kind};
 use super::raw::RawEncoder;
-use super::{MAJOR, MINOR, wire};
+use super::{MAJOR, MINOR, learned, wire};
 use crate::analysis::Observation;
+use crate::causality::joint::learned::Learned;
 use crate::event::Segment;
 use crate::time::{ClockAnchor, Nanos};
 
@@ -115,6 +116,11 @@ impl<W: Write> Writer<W> {
     /// Notes another reading of both clocks.
     pub fn clock(&mut self, anchor: ClockAnchor) -> Result<(), Failed> {
         self.put(kind::CLOCK, &clock(anchor).encode_to_vec())
+    }
+
+    /// Notes what was learned until now.
+    pub fn learned(&mut self, learned: &Learned) -> Result<(), Failed> {
+        learned::encode(learned).map_or(Ok(()), |payload| self.put(kind::LEARNED, &payload))
     }
 
     /// Ends the file with the capture's ledger (JSON). Returns how many bytes it has.

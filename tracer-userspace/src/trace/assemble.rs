@@ -3,9 +3,10 @@
 use super::forest::Leaf;
 use super::id::{SpanId, TraceId};
 use super::record::{Peer, Record};
-use super::span::{self, Span, Tags};
+use super::repeats::{MANY, Repeats};
+use super::span::{self, NPlusOne, Span, Tags};
 use crate::causality::{Evidence, EvidenceSet};
-use crate::exchange::{Format, Outcome, Side, TraceContext};
+use crate::exchange::{Family, Format, Outcome, Protocol, Side, TraceContext};
 use crate::time::{ClockAnchor, Nanos};
 
 /// A record on its way to becoming a span.
@@ -17,18 +18,37 @@ struct Piece {
     parent_id: Option<SpanId>,
     start: Nanos,
     end: Nanos,
+    repeated: Option<Box<NPlusOne>>,
 }
 
 impl Piece {
     fn new(Leaf { record, parent, depth }: Leaf) -> Piece {
-        let last = record.end.map(|ended| ended.end).or(record.response.map(|response| response.at));
+        let last = record
+            .end
+            .as_ref()
+            .map(|ended| ended.end)
+            .or(record.response.as_ref().map(|response| response.at));
         let (start, end) = (record.first, last.unwrap_or(record.stamp.at).max(record.first));
         let id = SpanId::derive(record.id, record.first);
-        Piece { record, parent, depth, id, parent_id: None, start, end }
+        Piece { record, parent, depth, id, parent_id: None, start, end, repeated: None }
+    }
+
+    /// Nobody sees when a client gives up waiting for a datagram. When the request was over for which it asked it had.
+    fn stop_waiting(&mut self, parent: &Piece) {
+        let is_unanswered =
+            self.record.end.as_ref().is_some_and(|ended| ended.outcome == Outcome::Unanswered);
+        if self.record.port.is_some()
+            && self.record.side == Side::Client
+            && parent.record.side == Side::Server
+            && is_unanswered
+            && parent.is_complete()
+        {
+            self.end = self.end.min(parent.end).max(self.start);
+        }
     }
 
     fn is_complete(&self) -> bool {
-        self.record.end.is_some_and(|ended| ended.outcome == Outcome::Complete)
+        self.record.end.as_ref().is_some_and(|ended| ended.outcome == Outcome::Complete)
     }
 }
 
@@ -45,7 +65,12 @@ fn correct_times(pieces: &mut [Piece]) {
     for at in 0..pieces.len() {
         // Parents stand before their children.
         let Some((before, [server, ..])) = pieces.split_at_mut_checked(at) else { continue };
-        let parent = server.parent.filter(|_| server.record.side == Side::Server);
+        // Who takes a message from a broker does not answer who sent it.
+        if let Some(parent) = server.parent.and_then(|parent| before.get(parent)) {
+            server.stop_waiting(parent);
+        }
+        let is_joined = server.record.side == Side::Server && !server.record.head.is_taken();
+        let parent = server.parent.filter(|_| is_joined);
         let Some(client) = parent.and_then(|parent| before.get_mut(parent)) else { continue };
         if client.is_complete() && server.is_complete() {
             server.end = server.end.min(client.end).max(server.start);
@@ -65,47 +90,82 @@ pub(super) fn spans(leaves: Vec<Leaf>, clock: &ClockAnchor, out: &mut impl FnMut
         .filter_map(|piece| Some((piece, piece.record.head.context()?)))
         .min_by_key(|(piece, _)| (piece.depth, piece.record.first, piece.record.id))
         .map(|(_, header)| header.trace_id);
-    let trace_id = match header {
-        Some(header) => TraceId(header),
-        None => TraceId::derive(root.record.id, root.record.first),
+    let sender = root.record.sender;
+    let trace_id = match (sender, header) {
+        (Some((trace, _)), _) => trace,
+        (None, Some(header)) => TraceId(header),
+        (None, None) => TraceId::derive(root.record.id, root.record.first),
     };
     // A server request without its client in the capture has its caller's span id in the header, if anywhere.
     let header = root.record.head.context().filter(|_| root.record.side == Side::Server);
     let outside = header.map(|header| SpanId(header.span_id)).filter(|span| span.0 != 0);
+    let outside = sender.map(|(_, span)| span).or(outside);
     for at in 0..pieces.len() {
         let Some((before, [piece, ..])) = pieces.split_at_mut_checked(at) else { continue };
+        // Which database a connection leads to is said at its beginning, and its two ends may know it from different places.
+        if let Some(client) = piece.parent.and_then(|parent| before.get_mut(parent))
+            && piece.record.side == Side::Server
+            && client.record.side == Side::Client
+            && client.record.head.protocol.family() == Family::Database
+            && client.record.head.host.is_none()
+        {
+            client.record.head.host = piece.record.head.host.clone();
+        }
         piece.parent_id = match piece.parent {
             Some(parent) => before.get(parent).map(|parent| parent.id),
             None => outside,
         };
     }
+    tell_repeats(&mut pieces);
     pieces.sort_by_key(|piece| (piece.start, piece.depth, piece.id));
     for piece in pieces {
-        let times = (clock.unix_nanos(piece.start), clock.unix_nanos(piece.end));
-        out(one(piece.record, trace_id, piece.id, piece.parent_id, times));
+        out(one(piece, trace_id, clock));
     }
 }
 
-fn one(
-    record: Box<Record>,
-    trace_id: TraceId,
-    span_id: SpanId,
-    parent: Option<SpanId>,
-    (start, end): (u64, u64),
-) -> Span {
+/// Says of each span which of its calls it made over and over. Most trees are too small for that.
+fn tell_repeats(pieces: &mut [Piece]) {
+    if pieces.len() <= MANY as usize {
+        return;
+    }
+    let mut repeats = Repeats::default();
+    for (at, piece) in pieces.iter().enumerate() {
+        if let Some(parent) = piece.parent {
+            repeats.add(parent, at, &piece.record, piece.end.since(piece.start));
+        }
+    }
+    for at in 0..pieces.len() {
+        let Some(repeated) = repeats.of(at) else { continue };
+        let operation = pieces.get(repeated.first).map(|call| call.record.head.operation());
+        if let (Some(operation), Some(piece)) = (operation, pieces.get_mut(at)) {
+            piece.repeated =
+                Some(Box::new(NPlusOne { count: repeated.count, total: repeated.total, operation }));
+        }
+    }
+}
+
+fn one(piece: Piece, trace_id: TraceId, clock: &ClockAnchor) -> Span {
+    let (start, end) = (clock.unix_nanos(piece.start), clock.unix_nanos(piece.end));
+    let Piece { record, id: span_id, parent_id: parent, repeated, .. } = piece;
     let record = *record;
     let Record { head, side, response, end: ended, .. } = record;
 
-    let status = response.map(|response| response.status).filter(|status| *status != 0);
+    let (answered, ended) = (response.as_ref(), ended.as_ref());
+    let trailer = ended.map(|ended| &ended.trailer);
+    let begun = answered.map(|response| response.status).filter(|status| *status != 0);
+    let status = trailer.and_then(|trailer| trailer.status).or(begun);
+    let error_code = trailer.and_then(|trailer| trailer.error.clone()).or_else(|| answered?.error.clone());
     let (outcome, incomplete) = span::outcome(ended.map(|ended| ended.outcome));
     let failed = match ended.map(|ended| ended.outcome) {
         Some(Outcome::Aborted | Outcome::Unanswered) => true,
-        _ => status.is_some_and(|status| status >= if side == Side::Server { 500 } else { 400 }),
+        _ if error_code.is_some() => true,
+        _ => status.is_some_and(|status| is_failure(head.protocol, side, status)),
     };
     // The request itself says who called.
     let is_told = record.node.parent().is_none() && parent.is_some();
     let evidence = if is_told {
         EvidenceSet::from(match head.context() {
+            _ if record.sender.is_some() => Evidence::Message,
             Some(TraceContext { format: Format::W3c, .. }) => Evidence::TraceParent,
             _ => Evidence::Context,
         })
@@ -119,6 +179,7 @@ fn one(
     let (peer_ip, peer_port, transport) = match record.peer {
         _ if is_foreign => (None, None, None),
         Peer::Inet(ip, port) => (Some(ip), Some(port), None),
+        Peer::Datagram(known) => (known.map(|(ip, _)| ip), known.map(|(_, port)| port), Some("udp")),
         Peer::Unix => (None, None, Some("unix")),
         Peer::Unknown => (None, None, None),
     };
@@ -131,11 +192,15 @@ fn one(
         // Between whole microseconds, so that it agrees with the start as written.
         duration: (end / 1_000).saturating_sub(start / 1_000) * 1_000,
         tags: Tags {
+            protocol: head.protocol,
             method: head.method,
             url: head.target,
             host: head.host,
             status,
+            n_plus_one: repeated,
+            error_code,
             kind: side,
+            is_message: head.is_message,
             error: failed,
             pid: record.stamp.tgid,
             tid: record.stamp.tid,
@@ -144,10 +209,10 @@ fn one(
             transport,
             request_bytes: ended.filter(|_| !is_foreign).map(|ended| ended.request_bytes),
             response_bytes: ended.filter(|_| !is_foreign).map(|ended| ended.response_bytes),
-            first_byte: response.filter(|_| !is_foreign).map(|response| response.at.since(record.first)),
+            first_byte: answered.filter(|_| !is_foreign).map(|response| response.at.since(record.first)),
             outcome,
             incomplete,
-            truncated: head.truncated || response.is_some_and(|response| response.truncated),
+            truncated: head.truncated || answered.is_some_and(|response| response.truncated),
             evidence,
             reason: record.reason,
             confidence: parent.map(|_| if is_told { evidence.confidence() } else { record.confidence }),
@@ -155,5 +220,17 @@ fn one(
             other_trace,
             extra: head.extra,
         },
+    }
+}
+
+/// Whether a status means that the request failed. HTTP: for the server 4xx is the caller's fault (OpenTelemetry's
+/// conventions); gRPC: anything but OK, for the server those that are its own fault. DNS says it with an error code.
+fn is_failure(protocol: Protocol, side: Side, status: u16) -> bool {
+    match protocol {
+        // UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS.
+        Protocol::Grpc if side == Side::Server => matches!(status, 2 | 4 | 12 | 13 | 14 | 15),
+        Protocol::Grpc => status != 0,
+        Protocol::Dns => false,
+        _ => status >= if side == Side::Server { 500 } else { 400 },
     }
 }

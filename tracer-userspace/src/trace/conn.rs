@@ -36,7 +36,7 @@ impl Ends {
                 let netns = if loopback { open.netns } else { 0 };
                 Some(Ends::Inet { low: one.min(other), high: one.max(other), netns })
             }
-            Endpoints::Unix { peer: 0 } => None,
+            Endpoints::Datagram { .. } | Endpoints::Unix { peer: 0 } => None,
             Endpoints::Unix { peer } => {
                 Some(Ends::Unix { low: peer.min(open.conn.sk), high: peer.max(open.conn.sk) })
             }
@@ -51,6 +51,8 @@ pub(super) struct Conn {
     pub flow: Option<u32>,
     /// The other end.
     pub peer: Peer,
+    /// UDP, which has no flows: both ports, the local one first.
+    pub ports: Option<(u16, u16)>,
     /// A unix socket that was open before the capture: the two ends may count from different bytes.
     pub shifted: bool,
     /// It was opened by this end while the capture ran.
@@ -112,11 +114,19 @@ impl Conns {
             Endpoints::Inet { remote, remote_port, .. } => {
                 (Peer::Inet(remote.to_canonical(), remote_port), false)
             }
+            Endpoints::Datagram { remote, remote_port, .. } => {
+                let known = (remote_port != 0).then(|| (remote.to_canonical(), remote_port));
+                (Peer::Datagram(known), false)
+            }
             Endpoints::Unix { .. } => (Peer::Unix, true),
         };
         let conn = Conn {
             flow,
             peer,
+            ports: match open.endpoints {
+                Endpoints::Datagram { local_port, remote_port, .. } => Some((local_port, remote_port)),
+                Endpoints::Inet { .. } | Endpoints::Unix { .. } => None,
+            },
             shifted: unix && open.role == Role::Unseen,
             new: open.role == Role::Active,
             birth: open.birth,

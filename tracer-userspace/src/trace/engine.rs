@@ -10,43 +10,17 @@ use tracer_common::abi::ConnId;
 use super::conn::Conns;
 use super::forest::Forest;
 use super::join::{InOrder, Joins, Place};
-use super::record::{Ended, JoinState, Peer, Record, Response};
+use super::limits::Limits;
+use super::messages::Messages;
+use super::record::{Ended, JoinState, Record, Response};
 use super::reorder::{Item, Reorder};
 use super::{Services, Settings, Span, Stats, assemble};
 use crate::arena::Key;
 use crate::causality::joint::Joint;
 use crate::causality::{Call, CallKind, CallState, Causality, EvidenceSet, Owner};
 use crate::event::{Open, Role, Stamp};
-use crate::exchange::{ExchangeId, Outcome, RequestHead, Side, Step};
+use crate::exchange::{ExchangeId, Handing, Outcome, Protocol, RequestHead, Side, Step};
 use crate::time::{ClockAnchor, Nanos};
-
-/// What the engine may keep.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Undecided spans (about 600 bytes each). Beyond it the oldest traces are given out with what is known.
-    pub max_spans: usize,
-    /// Connections (about 300 bytes each). Beyond it the oldest are forgotten: what they carry next is not joined.
-    pub max_conns: usize,
-    /// What waits for the watermark (about 250 bytes each, and the words of requests). Beyond it the older half is taken to be
-    /// complete; a live run stays far below, a file may claim that nothing is ever complete.
-    pub max_waiting: usize,
-    /// How long a server request waits for its client when both ends of the connection are observed, ns.
-    pub join_grace: u64,
-    /// The same when the other end was not seen so far, ns.
-    pub join_grace_unseen: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits {
-            max_spans: 50_000,
-            max_conns: 50_000,
-            max_waiting: 1 << 17,
-            join_grace: 1_000_000_000,
-            join_grace_unseen: 100_000_000,
-        }
-    }
-}
 
 /// What is left of an exchange whose span was given out before its end.
 #[derive(Debug)]
@@ -71,6 +45,7 @@ pub struct Engine {
     pub(super) conns: Conns,
     pub(super) joins: Joins,
     pub(super) in_order: InOrder,
+    pub(super) messages: Messages,
     pub(super) forest: Forest,
     pub(super) causality: Causality,
     pub(super) joint: Joint,
@@ -95,6 +70,7 @@ impl Engine {
             conns: Conns::default(),
             joins: Joins::default(),
             in_order: InOrder::default(),
+            messages: Messages::default(),
             forest: Forest::default(),
             causality: Causality::default(),
             joint: Joint::default(),
@@ -154,7 +130,7 @@ impl Engine {
     pub fn held(&self) -> usize {
         let undecided = self.forest.len() + self.ids.len() + self.order.len() + self.timers.len();
         let met = self.conns.held() + self.joins.held() + self.in_order.held() + self.causality.held();
-        let met = met + self.joint.held();
+        let met = met + self.joint.held() + self.messages.held();
         let unpaired = self.evicted.len() + self.early.values().map(Vec::len).sum::<usize>();
         undecided + met + unpaired + self.reorder.held()
     }
@@ -257,15 +233,13 @@ impl Engine {
         for leaf in &mut leaves {
             let record = &mut leaf.record;
             self.ids.remove(&record.id);
-            if let Some(flow) = record.flow {
-                if !record.join.shifted {
-                    self.joins.leave(Place::Exact { flow, seq: record.seq });
-                }
-                if record.join.queued {
-                    self.in_order.leave(flow, record.id);
-                }
+            if let Some(place) = record.place().filter(|_| !record.join.shifted) {
+                self.joins.leave(place);
             }
-            if let (true, Some(response)) = (record.join.translated, record.response) {
+            if let Some(flow) = record.flow.filter(|_| record.join.queued) {
+                self.in_order.leave(flow, record.id);
+            }
+            if let (true, Some(response)) = (record.join.translated, &record.response) {
                 self.joins.leave(Place::Translated { request: record.seq, response: response.seq });
             }
             if record.question.take().is_some() {
@@ -276,11 +250,17 @@ impl Engine {
                 self.evict(record.id, record.owner, record.call);
             }
         }
-        let stats = &mut self.stats;
+        let (stats, messages) = (&mut self.stats, &mut self.messages);
         assemble::spans(leaves, &self.clock, &mut |span| {
             match span.tags.kind {
                 Side::Server => stats.servers += 1,
                 Side::Client => stats.clients += 1,
+            }
+            let given = span.tags.extra.as_ref().and_then(|extra| extra.handover.as_ref());
+            for key in
+                given.filter(|given| given.handing == Handing::Given).iter().flat_map(|given| &given.keys)
+            {
+                messages.give(*key, span.trace_id, span.span_id);
             }
             out(span);
         });
@@ -344,9 +324,12 @@ impl Engine {
         first: Nanos,
         stamp: Stamp,
         seq: u32,
-        head: RequestHead,
+        mut head: RequestHead,
         services: &dyn Services,
     ) {
+        if head.host.is_none() && side == Side::Server && head.protocol == Protocol::PostgreSql {
+            head.host = services.database(stamp.tgid);
+        }
         let conn = self.conns.get(id.conn).copied();
         let flow = conn.and_then(|conn| conn.flow);
         let service = services.name(stamp.tgid, stamp.at);
@@ -360,6 +343,10 @@ impl Engine {
             service,
             peer: conn.map(|conn| conn.peer).unwrap_or_default(),
             flow,
+            port: conn.and_then(|conn| conn.ports).map(|(local, remote)| match side {
+                Side::Server => local,
+                Side::Client => remote,
+            }),
             response: None,
             end: None,
             partner: None,
@@ -371,19 +358,24 @@ impl Engine {
             candidates: Box::default(),
             reason: None,
             question: None,
+            sender: None,
             waiters: Vec::new(),
             node: super::forest::Node::default(),
         }));
         self.stats.peak = self.stats.peak.max(self.forest.len() as u64);
         self.ids.insert(id, key);
         self.order.push_back(key);
+        self.send(key);
         match side {
+            Side::Server if self.is_taken(key) => self.taken(key),
             Side::Server => {
                 if let Some(record) = self.forest.get_mut(key) {
-                    let owner = self.causality.request_read(key, first, stamp, &record.head);
+                    let kind = CallKind::of(0, &record.head);
+                    let owner = self.causality.request_read(key, kind, first, stamp, &record.head);
                     record.owner = Some(owner);
-                    let kind = CallKind::new(0, &record.head.method, &record.head.target);
-                    if self.joint.request(stamp.tgid, key, kind, first, stamp) {
+                    let held = self.joint.request(stamp.tgid, key, kind, first, stamp);
+                    self.joint.name(stamp.tgid, &record.service, kind, false, || record.operation());
+                    if held {
                         self.forest.hold(key);
                     }
                 }
@@ -393,7 +385,7 @@ impl Engine {
             Side::Client => {
                 self.meet_at_request(key);
                 let Some(record) = self.forest.get(key) else { return };
-                let kind = CallKind::new(destination(record.peer), &record.head.method, &record.head.target);
+                let kind = CallKind::of(record.peer.number(), &record.head);
                 let partner = record.partner;
                 let made = Call {
                     span: key,
@@ -412,9 +404,18 @@ impl Engine {
                 record.call = state;
                 let birth = conn.and_then(|conn| conn.birth).filter(|_| id.number == 0);
                 self.joint.call(stamp.tgid, key, kind, first, stamp, birth);
+                self.joint.name(stamp.tgid, &record.service, kind, true, || record.operation());
                 self.judge(key, verdict);
             }
         }
+    }
+
+    /// What is remembered of a call.
+    pub(super) fn call_state(&self, id: ExchangeId) -> Option<CallState> {
+        if let Some(key) = self.ids.get(&id) {
+            return self.forest.get(*key).map(|record| record.call);
+        }
+        None
     }
 
     fn later(&mut self, key: Key, step: Step) {
@@ -422,8 +423,13 @@ impl Engine {
         match step {
             Step::Request { .. } => self.stats.stray_steps += 1,
             Step::Response { stamp, seq, head, id } => {
-                record.response =
-                    Some(Response { at: stamp.at, seq, status: head.status, truncated: head.truncated });
+                record.response = Some(Response {
+                    at: stamp.at,
+                    seq,
+                    status: head.status,
+                    error: head.error,
+                    truncated: head.truncated,
+                });
                 match record.owner {
                     Some(owner) => {
                         self.joint.answered(record.stamp.tgid, key, stamp);
@@ -433,13 +439,26 @@ impl Engine {
                 }
                 self.meet_at_response(key, stamp.at);
             }
-            Step::End { id, request_end: _, end, by, request_bytes, response_bytes, outcome } => {
+            Step::End {
+                id,
+                request_end,
+                request_by,
+                end,
+                by,
+                request_bytes,
+                response_bytes,
+                outcome,
+                trailer,
+            } => {
                 if record.end.is_some() {
                     self.stats.stray_steps += 1;
                     return;
                 }
-                record.end = Some(Ended { end, request_bytes, response_bytes, outcome });
-                let unmet = record.partner.is_none() && record.response.is_none();
+                record.end = Some(Ended { end, request_bytes, response_bytes, outcome, trailer });
+                let unmet = record.partner.is_none() && record.response.is_none() && !record.head.is_taken();
+                if record.owner.is_some() && request_end > record.stamp.at {
+                    self.joint.fed(record.stamp.tgid, key, request_end, request_by);
+                }
                 self.joint.ended(record.stamp.tgid, key, end, by, record.call.reader());
                 match record.owner {
                     Some(owner) => {
@@ -452,7 +471,7 @@ impl Engine {
                         let (mut call, parent) = (record.call, record.node.parent());
                         let overran = complete
                             && parent
-                                .and_then(|parent| self.forest.get(parent)?.end)
+                                .and_then(|parent| self.forest.get(parent)?.end.as_ref())
                                 .is_some_and(|parent| end.since(parent.end) > OVERRUN);
                         self.causality.call_ended(&mut call, id.conn, end, complete, overran);
                     }
@@ -496,20 +515,5 @@ impl Engine {
                 }
             }
         }
-    }
-}
-
-/// A number that is the same for calls to the same server.
-fn destination(peer: Peer) -> u64 {
-    match peer {
-        Peer::Inet(ip, port) => {
-            let address = match ip {
-                std::net::IpAddr::V4(ip) => u64::from(ip.to_bits()),
-                std::net::IpAddr::V6(ip) => (ip.to_bits() ^ ip.to_bits() >> 64) as u64,
-            };
-            address.wrapping_mul(65_537) ^ u64::from(port)
-        }
-        Peer::Unix => 1,
-        Peer::Unknown => 0,
     }
 }

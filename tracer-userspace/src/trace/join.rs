@@ -4,7 +4,8 @@
 //! of a flow is one request, seen twice. Where the addresses differ (published container ports), the sequence
 //! numbers of request and response, 64 bits chosen at random by the two kernels, together with method and target
 //! name the call. Where the positions are not comparable (unix sockets from before the capture), order does.
-//! Two candidates are none.
+//! Two candidates are none. Datagrams have no positions: there the number and the question of a lookup name it, and the port
+//! that it goes to.
 
 use rustc_hash::FxHashMap;
 
@@ -16,6 +17,8 @@ use crate::exchange::{ExchangeId, Side};
 pub(super) enum Place {
     /// Flow and position of the request.
     Exact { flow: u32, seq: u32 },
+    /// Datagrams: the server's port, and what is said.
+    Said { port: u16, hash: u32 },
     /// Positions of request and response.
     Translated { request: u32, response: u32 },
 }

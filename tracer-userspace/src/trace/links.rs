@@ -22,8 +22,8 @@ impl Engine {
     /// A request looks for its partner by its position in the stream.
     pub(super) fn meet_at_request(&mut self, key: Key) {
         let Some(record) = self.forest.get(key) else { return };
-        let Some(flow) = record.flow.filter(|_| !record.join.shifted) else { return };
-        match self.joins.come(Place::Exact { flow, seq: record.seq }, record.side, key) {
+        let Some(place) = record.place().filter(|_| !record.join.shifted) else { return };
+        match self.joins.come(place, record.side, key) {
             Meeting::Alone => {}
             Meeting::Partner(partner) => self.join(key, partner, Evidence::Connection.into()),
             Meeting::Crowd => self.stats.join_ambiguous += 1,
@@ -33,7 +33,7 @@ impl Engine {
     /// One that has not found it by then looks again, when its response begins.
     pub(super) fn meet_at_response(&mut self, key: Key, now: Nanos) {
         let Some(record) = self.forest.get_mut(key) else { return };
-        let (Some(response), None) = (record.response, record.partner) else { return };
+        let (Some(response), None) = (record.response.as_ref(), record.partner) else { return };
         let connection = EvidenceSet::from(Evidence::Connection);
         match record.flow.filter(|_| record.join.shifted) {
             Some(flow) => {
@@ -48,7 +48,7 @@ impl Engine {
                     Meeting::Crowd => self.stats.join_ambiguous += 1,
                 }
             }
-            None if record.peer == super::Peer::Unix || record.join.translated => {}
+            None if record.port.is_some() || record.peer == super::Peer::Unix || record.join.translated => {}
             None => {
                 record.join.translated = true;
                 let place = Place::Translated { request: record.seq, response: response.seq };
@@ -71,7 +71,10 @@ impl Engine {
         let (client, server) = if side == Some(Side::Client) { (one, other) } else { (other, one) };
         let (Some(c), Some(s)) = (self.forest.get(client), self.forest.get(server)) else { return };
         // A request cannot have been answered before it was made: then it is another one at the same position.
-        let possible = s.response.is_none_or(|response| c.first.since(response.at) < SKEW);
+        let possible = s.response.as_ref().is_none_or(|response| c.first.since(response.at) < SKEW);
+        // A question that is forwarded under the same number, by chance, was read before it was asked on.
+        let skew = if c.stamp.tgid == s.stamp.tgid { 0 } else { SKEW };
+        let possible = possible && (c.port.is_none() || c.first.since(s.first) <= skew);
         if c.partner.is_some()
             || s.partner.is_some()
             || !possible
@@ -207,9 +210,9 @@ impl Engine {
         let Some(Question::Waiting { certain, answering }) = record.question.as_deref() else { return };
         let (mut lasted, mut open, mut count) = (None, certain.is_none() && answering.is_empty(), 0);
         for link in certain.iter().chain(answering) {
-            let end = self.forest.get(link.parent).map(|parent| parent.end);
+            let end = self.forest.get(link.parent).map(|parent| parent.end.as_ref().map(|ended| ended.end));
             match end {
-                Some(Some(ended)) if ended.end < record.first => continue,
+                Some(Some(end)) if end < record.first => continue,
                 Some(None) if !at_last && Some(link) != certain.as_ref() => open = true,
                 _ => {}
             }
@@ -366,7 +369,7 @@ impl Engine {
 fn is_same_call(forest: &super::forest::Forest, one: Key, other: Key) -> bool {
     let (Some(one), Some(other)) = (forest.get(one), forest.get(other)) else { return false };
     let (client, server) = if one.side == Side::Client { (one, other) } else { (other, one) };
-    let answered = |at: &super::record::Record| at.response.map(|response| response.at);
+    let answered = |at: &super::record::Record| at.response.as_ref().map(|response| response.at);
     let nested = match (answered(client), answered(server)) {
         (Some(read), Some(written)) => {
             client.first.since(server.first) < SKEW && written.since(read) < SKEW && server.first <= read

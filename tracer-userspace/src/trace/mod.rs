@@ -12,12 +12,17 @@ mod engine;
 mod forest;
 mod id;
 mod join;
+mod learning;
+mod limits;
 mod links;
+mod messages;
 mod record;
 mod reorder;
+mod repeats;
 mod settings;
 mod span;
 mod stats;
+mod taken;
 #[cfg(test)]
 mod tests;
 
@@ -25,17 +30,23 @@ use std::sync::Arc;
 
 use crate::time::Nanos;
 
-pub use engine::{Engine, Limits};
+pub use engine::Engine;
 pub use id::{SpanId, TraceId};
+pub use limits::Limits;
 pub use record::Peer;
 pub use settings::Settings;
-pub use span::{Span, Tags};
+pub use span::{NPlusOne, Span, Tags};
 pub use stats::Stats;
 
 /// Who a process is.
 pub trait Services {
     /// Name of the service the process belonged to at a time.
     fn name(&self, tgid: u32, at: Nanos) -> Arc<str>;
+
+    /// The database that a process serves on all its connections, if it says so.
+    fn database(&self, _tgid: u32) -> Option<Arc<str>> {
+        None
+    }
 
     /// Whether its runtime moves work between threads at will (Go), so that threads prove nothing.
     fn is_mn_runtime(&self, tgid: u32) -> bool;

@@ -3,30 +3,50 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::id::SpanId;
+use super::id::{SpanId, TraceId};
+use super::join::Place;
 use crate::arena::Key;
 use crate::causality::{CallState, EvidenceSet, Link, Owner, Reason};
 use crate::event::Stamp;
-use crate::exchange::{ExchangeId, Outcome, RequestHead, Side};
+use crate::exchange::{ExchangeId, Outcome, RequestHead, Side, Trailer};
 use crate::time::Nanos;
 
 /// Candidates that are named.
 pub(super) const MAX_CANDIDATES: usize = 3;
 
 /// The other end, as the tags of a span name it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Peer {
     /// The record that told it was lost.
     #[default]
     Unknown,
     /// TCP: address and port. IPv4-mapped addresses are IPv4 here.
     Inet(IpAddr, u16),
+    /// UDP: the same, as far as it is known.
+    Datagram(Option<(IpAddr, u16)>),
     /// A unix socket.
     Unix,
 }
 
+impl Peer {
+    /// A number that is the same for calls to the same server.
+    pub(super) fn number(self) -> u64 {
+        match self {
+            Peer::Inet(ip, port) | Peer::Datagram(Some((ip, port))) => {
+                let address = match ip {
+                    std::net::IpAddr::V4(ip) => u64::from(ip.to_bits()),
+                    std::net::IpAddr::V6(ip) => (ip.to_bits() ^ ip.to_bits() >> 64) as u64,
+                };
+                address.wrapping_mul(65_537) ^ u64::from(port)
+            }
+            Peer::Unix => 1,
+            Peer::Unknown | Peer::Datagram(None) => 0,
+        }
+    }
+}
+
 /// The response, once it has begun.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Response {
     /// First byte.
     pub at: Nanos,
@@ -34,12 +54,14 @@ pub(super) struct Response {
     pub seq: u32,
     /// Status code.
     pub status: u16,
+    /// Code of an error.
+    pub error: Option<Arc<str>>,
     /// The head was cut.
     pub truncated: bool,
 }
 
 /// The end, once it is known.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Ended {
     /// Last byte of the response.
     pub end: Nanos,
@@ -49,6 +71,8 @@ pub(super) struct Ended {
     pub response_bytes: u64,
     /// How it ended.
     pub outcome: Outcome,
+    /// What only the end said.
+    pub trailer: Trailer,
 }
 
 /// What is not decided yet about a call's parent.
@@ -112,6 +136,8 @@ pub(super) struct Record {
     pub peer: Peer,
     /// The connection that both ends share, see [`super::conn`].
     pub flow: Option<u32>,
+    /// UDP: the server's port.
+    pub port: Option<u16>,
     /// The response.
     pub response: Option<Response>,
     /// The end.
@@ -134,8 +160,21 @@ pub(super) struct Record {
     pub reason: Option<Reason>,
     /// What is not decided.
     pub question: Option<Box<Question>>,
+    /// Who sent the message that was taken, if its span was given out before: the trace, and the span.
+    pub sender: Option<(TraceId, SpanId)>,
     /// Calls whose question waits for the end of this request.
     pub waiters: Vec<Key>,
     /// Place in the tree; kept by [`super::forest`].
     pub node: super::forest::Node,
+}
+
+impl Record {
+    /// Where it meets the exchange at the other end of the connection.
+    pub fn place(&self) -> Option<Place> {
+        match (self.flow, self.port) {
+            (Some(flow), _) => Some(Place::Exact { flow, seq: self.seq }),
+            (None, Some(port)) => Some(Place::Said { port, hash: self.seq }),
+            (None, None) => None,
+        }
+    }
 }

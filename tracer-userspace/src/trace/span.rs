@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use super::id::{SpanId, TraceId};
 use crate::causality::{EvidenceSet, Reason};
-use crate::exchange::{Extra, Kept, Outcome, Side};
+use crate::exchange::{Attribute, Extra, Kept, Operation, Outcome, Protocol, Side, path};
 
 /// One span.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,20 +31,37 @@ pub struct Span {
     pub tags: Tags,
 }
 
+/// What a request asked for over and over.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NPlusOne {
+    /// How often: [`super::repeats::MANY`] or more.
+    pub count: u32,
+    /// The durations of these calls together, ns.
+    pub total: u64,
+    /// The operation's name.
+    pub operation: String,
+}
+
 /// The tags of a span.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Tags {
-    /// The method, as sent.
+    /// In which protocol.
+    pub protocol: Protocol,
+    /// What was asked for ([`crate::exchange::RequestHead::method`]).
     pub method: Arc<str>,
-    /// The request target, as sent, secrets masked.
+    /// Of what ([`crate::exchange::RequestHead::target`]): target, statement, destination; secrets masked.
     pub url: Box<str>,
-    /// The Host field.
+    /// The Host field; of databases the name.
     pub host: Option<Arc<str>>,
-    /// Status code; absent when no response was seen.
+    /// Status code; absent when no response was seen, or where the protocol has none.
     pub status: Option<u16>,
+    /// Code of an error, where the protocol has words for it.
+    pub error_code: Option<Arc<str>>,
     /// Server or client.
     pub kind: Side,
-    /// The request failed: 5xx for a server, 4xx and 5xx for a client, or no response although the connection ended.
+    /// A message that nobody answers: producer or consumer.
+    pub is_message: bool,
+    /// The request failed: an error code, 5xx for a server, 4xx and 5xx for a client, or no response although the connection ended.
     pub error: bool,
     /// Process id, as in the initial pid namespace.
     pub pid: u32,
@@ -78,6 +95,8 @@ pub struct Tags {
     pub candidates: Box<[(SpanId, f32)]>,
     /// The trace id that came in this request's traceparent, where the trace has another one.
     pub other_trace: Option<TraceId>,
+    /// The same operation was asked for over and over.
+    pub n_plus_one: Option<Box<NPlusOne>>,
     /// What the request said beyond what every request is asked for.
     pub extra: Option<Box<Extra>>,
 }
@@ -88,6 +107,11 @@ impl Tags {
         self.extra.as_deref().map_or(&[], |extra| &extra.kept)
     }
 
+    /// What else the protocol says.
+    pub fn attributes(&self) -> &[Attribute] {
+        self.extra.as_deref().map_or(&[], |extra| &extra.attributes)
+    }
+
     /// What the exchange is called where it was observed, if that was not here. Then `url` is the operation.
     pub fn id(&self) -> Option<&str> {
         self.extra.as_deref()?.id.as_deref()
@@ -95,23 +119,22 @@ impl Tags {
 }
 
 impl Span {
-    /// The path, which with the method names the operation: the target without query, and without scheme and authority
-    /// where it has them (RFC 9112, 3.2).
+    /// What its operation is called.
+    pub fn operation(&self) -> Operation<'_> {
+        match self.tags.id() {
+            // What was observed elsewhere has been named there.
+            Some(_) => Operation { verb: "", object: Some(&self.tags.url) },
+            None => {
+                let Tags { protocol, method, url, .. } = &self.tags;
+                Operation::new(*protocol, method, url, self.tags.attributes())
+            }
+        }
+    }
+
+    /// The path, which with the method names the operation of a request in HTTP.
     pub fn path(&self) -> &str {
         path(&self.tags.url)
     }
-}
-
-fn path(target: &str) -> &str {
-    let absolute = if target.starts_with('/') { None } else { target.split_once("://") };
-    let path = match absolute {
-        Some((scheme, rest)) if scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
-            rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/")
-        }
-        _ => target,
-    };
-    let end = path.bytes().position(|byte| byte == b'?' || byte == b'#');
-    end.and_then(|end| path.get(..end)).unwrap_or(path)
 }
 
 /// The word for an outcome, and whether the span's end is then only a lower bound.
@@ -127,23 +150,5 @@ pub fn outcome(outcome: Option<Outcome>) -> (Option<&'static str>, bool) {
         Some(Outcome::ResponseUnseen) => (Some("response-unseen"), true),
         // Given out before its end because the limit of undecided spans was reached.
         None => (Some("undecided"), true),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn the_path_is_the_target_without_what_surrounds_it() {
-        for (target, path) in [
-            ("/users?id=1", "/users"),
-            ("/a/17#x", "/a/17"),
-            ("*", "*"),
-            ("http://shop.example:80/cart?x=/", "/cart"),
-            ("http://shop.example", "/"),
-            ("/redirect?to=http://x/", "/redirect"),
-            ("shop.example:443", "shop.example:443"),
-        ] {
-            assert_eq!(super::path(target), path);
-        }
     }
 }

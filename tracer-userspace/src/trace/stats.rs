@@ -27,6 +27,8 @@ pub struct Stats {
     pub linked_birth: u64,
     /// Of these: because there was only one request.
     pub linked_sole: u64,
+    /// Messages that were taken from a broker and whose sender is known.
+    pub messages: u64,
     /// Calls without a parent although open requests could have made them.
     pub undecided: u64,
     /// Calls made while no request was open that could have made them.
@@ -56,6 +58,7 @@ impl Stats {
             linked: self.linked + other.linked,
             linked_birth: self.linked_birth + other.linked_birth,
             linked_sole: self.linked_sole + other.linked_sole,
+            messages: self.messages + other.messages,
             undecided: self.undecided + other.undecided,
             ownerless: self.ownerless + other.ownerless,
             forced: self.forced + other.forced,

@@ -27,7 +27,7 @@ pub struct Options {
     /// All shapes under all loads, which takes hours; else everything but two calls in sequence is measured at 32 only
     #[arg(long)]
     full: bool,
-    /// Only these shapes: sequential, fanout, repeated, skipped, mixed, database, background
+    /// Only these shapes: sequential, fanout, repeated, skipped, mixed, database, background, post
     #[arg(long = "shape", value_name = "SHAPE")]
     shapes: Vec<String>,
     /// Only these loads: a number of open requests, or poisson

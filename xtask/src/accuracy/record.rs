@@ -45,6 +45,7 @@ impl Recorder {
         let drive = Drive {
             server: service.address(),
             paths: cell.shape.paths(),
+            bodies: cell.shape.has_bodies(),
             requests: self.requests,
             time: self.time,
         };

@@ -5,9 +5,11 @@
 
 mod bystander;
 mod contenders;
+mod engine;
 mod evidence;
 mod offline;
 mod own;
+mod parsers;
 mod report;
 mod victim;
 
@@ -31,14 +33,24 @@ pub struct Options {
     /// Write the result into docs/benchmarks.md
     #[arg(long)]
     write: bool,
-    /// Only these parts: bystander, victim, own, evidence, offline (default: all)
+    /// Only these parts: bystander, victim, own, evidence, offline, engine, parsers (default: all)
     parts: Vec<String>,
 }
 
-/// Runs the benchmarks; all but `offline` need root.
+/// Runs the benchmarks; all but `offline`, `engine` and `parsers` need root.
 pub fn run(options: &Options) -> Result<()> {
     let wanted = |part: &str| options.parts.is_empty() || options.parts.iter().any(|p| p == part);
     let live = ["bystander", "victim", "own", "evidence"].into_iter().any(wanted);
+    let page = run::workspace().join("docs/benchmarks.md");
+    let show = |place, tables: &str| {
+        print!("{tables}");
+        if options.write { report::write(&page, place, tables) } else { Ok(()) }
+    };
+    let parsers = || show(report::PARSERS, &parsers::markdown(&parsers::measure(options.rounds)?)?);
+    if options.parts.iter().all(|part| part == "parsers") && !options.parts.is_empty() {
+        // They need no tracer.
+        return parsers();
+    }
     if live {
         setup::bench()?;
     }
@@ -48,13 +60,14 @@ pub fn run(options: &Options) -> Result<()> {
         let this = std::env::current_exe()?;
         return run::check(run::as_root(this).args(std::env::args_os().skip(1)));
     }
-    let page = run::workspace().join("docs/benchmarks.md");
-    let show = |place, tables: &str| {
-        print!("{tables}");
-        if options.write { report::write(&page, place, tables) } else { Ok(()) }
-    };
+    if wanted("parsers") {
+        parsers()?;
+    }
     if wanted("offline") {
         show(report::OFFLINE, &offline::markdown(&offline::measure(&tracer, options.rounds)?)?)?;
+    }
+    if wanted("engine") {
+        show(report::ENGINE, &engine::markdown(&engine::measure(&tracer, options.rounds)?)?)?;
     }
     if !live {
         return Ok(());

@@ -36,13 +36,13 @@ struct Capture {
 }
 
 /// What one run took.
-struct Run {
+pub(super) struct Run {
     /// Seconds.
     wall: f64,
-    user: f64,
-    system: f64,
+    pub user: f64,
+    pub system: f64,
     /// Bytes.
-    peak: f64,
+    pub peak: f64,
 }
 
 /// A capture and the runs on it.
@@ -63,7 +63,7 @@ pub fn measure(tracer: &Path, rounds: usize) -> Result<Vec<Row>> {
     for round in 1..=rounds.max(1) {
         for row in &mut rows {
             eprintln!("{round} of {rounds}: tracer analyze, {} exchanges", row.capture.exchanges);
-            row.runs.push(analyze(tracer, &row.capture, &traces)?);
+            row.runs.push(analyze(tracer, &row.capture.path, row.capture.exchanges, &traces)?);
         }
     }
     for path in rows.iter().map(|row| &row.capture.path).chain([&traces]) {
@@ -87,13 +87,14 @@ fn simulate(calls: u64, directory: &Path) -> Result<Capture> {
     Ok(Capture { path, ..said })
 }
 
-fn analyze(tracer: &Path, capture: &Capture, traces: &Path) -> Result<Run> {
+/// Analyses a capture that holds so many exchanges.
+pub(super) fn analyze(tracer: &Path, capture: &Path, exchanges: u64, traces: &Path) -> Result<Run> {
     // What an earlier run wrote would have to be cut off first.
     let _ = std::fs::remove_file(traces);
     let begun = Instant::now();
     let mut child = Command::new(tracer)
         .arg("analyze")
-        .arg(&capture.path)
+        .arg(capture)
         .arg("-o")
         .arg(traces)
         .stderr(Stdio::piped())
@@ -104,7 +105,7 @@ fn analyze(tracer: &Path, capture: &Capture, traces: &Path) -> Result<Run> {
     let (status, usage) = wait(child.id())?;
     let wall = begun.elapsed().as_secs_f64();
     // A run that gave up early would be a fast one.
-    if status != 0 || !said.contains(&format!("\n{} spans in ", capture.exchanges)) {
+    if status != 0 || !said.contains(&format!("\n{exchanges} spans in ")) {
         bail!("tracer analyze did not do its work (status {status}): {said}");
     }
     let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;

@@ -40,6 +40,14 @@ pub const OFFLINE: Place = Place {
     begin: "<!-- offline: begin (cargo xtask bench offline --write) -->",
     end: "<!-- offline: end -->",
 };
+/// What parsing costs.
+pub const PARSERS: Place = Place {
+    begin: "<!-- parsers: begin (cargo xtask bench parsers --write) -->",
+    end: "<!-- parsers: end -->",
+};
+/// How fast links are found.
+pub const ENGINE: Place =
+    Place { begin: "<!-- engine: begin (cargo xtask bench engine --write) -->", end: "<!-- engine: end -->" };
 
 impl Report {
     /// An empty one, with a description of the machine.

@@ -26,6 +26,29 @@ pub fn every_request_is_one_trace(trace: &Trace, requests: u32) -> Result<()> {
     Ok(())
 }
 
+/// What user-service asks of its database.
+const INSERT: &str = "INSERT INTO users (name, email) VALUES (?, ?) RETURNING id";
+const SELECT: &str = "SELECT * FROM users WHERE id = ?";
+
+/// The database calls of one request: a POST inserts a user and reads it, a GET only reads it.
+fn asks_the_database(trace: &Trace, server: &Span) -> Result<()> {
+    let expected: &[&str] = if server.method() == "POST" { &[INSERT, SELECT] } else { &[SELECT] };
+    let mut calls: Vec<&Span> =
+        trace.spans.iter().filter(|span| span.parent.as_ref() == Some(&server.span_id)).collect();
+    calls.sort_by_key(|span| span.start_ns);
+    let statements: Vec<&str> = calls.iter().filter_map(|span| span.tag("db.statement")).collect();
+    ensure!(statements == expected, "user-service asked {statements:?} instead of {expected:?}");
+    for call in calls {
+        let (database, kind) = (call.tag("db.instance"), call.kind);
+        ensure!(database == Some("users_db") && kind == Kind::Client, "a call to {database:?} is {kind:?}");
+        ensure!(
+            call.end_ns() <= server.end_ns() && call.start_ns >= server.start_ns,
+            "a call outside of its request"
+        );
+    }
+    Ok(())
+}
+
 /// Goes down the chain from its root.
 fn follow(trace: &Trace, root: &Span) -> Result<()> {
     let mut server = root;
@@ -37,7 +60,7 @@ fn follow(trace: &Trace, root: &Span) -> Result<()> {
         ensure!(next.status() == root.status(), "{callee} answered {:?}", next.status());
         server = next;
     }
-    Ok(())
+    asks_the_database(trace, server)
 }
 
 fn only_child<'a>(trace: &'a Trace, parent: &Span, kind: Kind, service: &str) -> Result<&'a Span> {
@@ -81,14 +104,33 @@ mod tests {
         })
     }
 
+    fn statement(id: u64, start: &str, statement: &str, database: &str) -> Value {
+        json!({
+            "traceId": format!("{:032x}", 1),
+            "spanId": format!("{id:016x}"),
+            "parentSpanId": format!("{:016x}", 5),
+            "serviceName": "user-service",
+            "operationName": "INSERT users",
+            "startTime": start,
+            "duration": 0.1,
+            "tags": { "db.statement": statement, "db.instance": database, "span.kind": "client" },
+        })
+    }
+
     /// One request's spans; `parent` is that of frontend-api's call.
     fn check(parent: Option<u64>, requests: u32) -> Result<()> {
+        check_with(parent, requests, INSERT, "users_db")
+    }
+
+    fn check_with(parent: Option<u64>, requests: u32, insert: &str, database: &str) -> Result<()> {
         let spans = json!([
             span(1, None, "nginx", "server"),
             span(2, Some(1), "nginx", "client"),
             span(3, Some(2), "frontend-api", "server"),
             span(4, parent, "frontend-api", "client"),
             span(5, Some(4), "user-service", "server"),
+            statement(7, "2023-10-27T10:00:00.0505Z", SELECT, database),
+            statement(6, "2023-10-27T10:00:00.0501Z", insert, database),
         ]);
         every_request_is_one_trace(&Trace::parse(spans.to_string().as_bytes()).unwrap(), requests)
     }
@@ -99,5 +141,7 @@ mod tests {
         check(None, 1).unwrap_err();
         check(Some(1), 1).unwrap_err();
         check(Some(3), 2).unwrap_err();
+        check_with(Some(3), 1, SELECT, "users_db").unwrap_err();
+        check_with(Some(3), 1, INSERT, "postgres").unwrap_err();
     }
 }

@@ -72,7 +72,7 @@ fn trace(options: &Options) -> Result<()> {
     let trace = Trace::read(&output)?;
     check::every_request_is_one_trace(&trace, options.requests)?;
     run::say(&format!(
-        "all {} requests are one trace each, nginx -> frontend-api -> user-service; they are in {}",
+        "all {} requests are one trace each, nginx -> frontend-api -> user-service -> users_db; they are in {}",
         options.requests,
         output.display()
     ));

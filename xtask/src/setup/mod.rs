@@ -5,6 +5,7 @@
 
 mod debian;
 mod needs;
+mod npm;
 mod pypi;
 
 use anyhow::Result;
@@ -17,10 +18,16 @@ pub fn everything() -> Result<()> {
     debian::install(&[
         needs::SERVERS,
         needs::DATABASE,
+        needs::CLIENTS,
         needs::TOOLS,
         needs::PYTHON_ENVIRONMENT,
+        needs::NODE_ENVIRONMENT,
         needs::READERS,
     ])?;
+    pypi::install(needs::PROTOCOLS_PYPI)?;
+    npm::install(needs::PROTOCOLS_NPM)?;
+    pypi::install(needs::SDK_PYPI)?;
+    npm::install(needs::SDK_NPM)?;
     if pypi::install(needs::PYPI)? {
         run::say("compiling Go's standard library once, for the service of the tests");
         golang::warm_up()?;

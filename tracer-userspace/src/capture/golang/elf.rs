@@ -4,6 +4,8 @@
 use std::io;
 use std::os::unix::fs::FileExt;
 
+use crate::capture::program_file::{int, read};
+
 /// Headers of one kind that are looked at.
 const MAX_HEADERS: u64 = 4096;
 /// Bytes that are read at once.
@@ -61,7 +63,7 @@ pub struct Elf<'a, F> {
 impl<'a, F: FileExt> Elf<'a, F> {
     /// Reads the headers; `None` if it is not a file of the kind.
     pub fn read(file: &'a F) -> io::Result<Option<Self>> {
-        let header = read(file, 0, 64)?;
+        let header = read(file, 0, 64, BLOCK)?;
         let machine = match (header.get(..6), int(&header, 18, 2)) {
             (Some(b"\x7fELF\x02\x01"), Some(62)) => Machine::X86_64,
             (Some(b"\x7fELF\x02\x01"), Some(183)) => Machine::Aarch64,
@@ -132,7 +134,7 @@ impl<'a, F: FileExt> Elf<'a, F> {
 
     /// Up to `len` bytes, at most [`BLOCK`], from an offset; fewer at the end of the file.
     pub fn bytes(&self, offset: u64, len: u64) -> io::Result<Vec<u8>> {
-        read(self.file, offset, len)
+        read(self.file, offset, len, BLOCK)
     }
 
     /// A way to read many small pieces in order.
@@ -197,7 +199,7 @@ impl<F: FileExt> Window<'_, F> {
             Some(from..to)
         };
         if within(self.at, self.bytes.len()).is_none() {
-            self.bytes = read(self.file, offset, BLOCK.max(len) as u64)?;
+            self.bytes = read(self.file, offset, BLOCK as u64, BLOCK)?;
             self.at = offset;
         }
         Ok(within(self.at, self.bytes.len()).and_then(|range| self.bytes.get(range)))
@@ -250,27 +252,4 @@ fn section(bytes: &[u8]) -> Option<Part> {
         name: int(bytes, 0, 4)?,
         link: int(bytes, 40, 4)?,
     })
-}
-
-/// A little-endian number of `len` bytes.
-pub fn int(bytes: &[u8], at: usize, len: usize) -> Option<u64> {
-    let bytes = bytes.get(at..at.checked_add(len)?)?;
-    Some(bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte)))
-}
-
-/// Up to `len` bytes, at most [`BLOCK`] (or what a window asks for), from `offset`; fewer at the end of the file.
-fn read(file: &impl FileExt, offset: u64, len: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; usize::try_from(len).unwrap_or(0).min(BLOCK)];
-    let mut got = 0;
-    while let Some(rest) = bytes.get_mut(got..).filter(|rest| !rest.is_empty()) {
-        let Some(at) = offset.checked_add(got as u64).filter(|at| i64::try_from(*at).is_ok()) else { break };
-        match file.read_at(rest, at) {
-            Ok(0) => break,
-            Ok(count) => got += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    bytes.truncate(got);
-    Ok(bytes)
 }

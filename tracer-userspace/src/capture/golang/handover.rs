@@ -5,8 +5,9 @@ use std::fmt;
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use super::elf::{Elf, Machine, int};
+use super::elf::{Elf, Machine};
 use super::pclntab::{Function, Table};
+use crate::capture::program_file::int;
 
 const ROUND_TRIP: &str = "net/http.(*persistConn).roundTrip";
 const WRITE_LOOP: &str = "net/http.(*persistConn).writeLoop";

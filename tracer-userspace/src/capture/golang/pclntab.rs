@@ -8,7 +8,8 @@
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use super::elf::{Elf, MAX_TABLE, Part, Window, int};
+use super::elf::{Elf, MAX_TABLE, Part, Window};
+use crate::capture::program_file::int;
 
 const GO_1_18: &[u8] = &[0xf0, 0xff, 0xff, 0xff, 0, 0];
 const GO_1_20: &[u8] = &[0xf1, 0xff, 0xff, 0xff, 0, 0];

@@ -1,23 +1,8 @@
 //! Programs made here, with what matters of those that Go makes. Real ones are looked at by the end-to-end tests.
 
-use super::elf::{Elf, int};
+use super::elf::Elf;
 use super::*;
-
-/// A file in memory.
-struct Bytes(Vec<u8>);
-
-impl FileExt for Bytes {
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-        let rest = usize::try_from(offset).ok().and_then(|at| self.0.get(at..)).unwrap_or_default();
-        let count = rest.len().min(buf.len());
-        buf[..count].copy_from_slice(&rest[..count]);
-        Ok(count)
-    }
-
-    fn write_at(&self, _: &[u8], _: u64) -> io::Result<usize> {
-        unreachable!("nothing is written")
-    }
-}
+use crate::capture::program_file::InMemory;
 
 /// What a program is made of.
 #[derive(Clone)]
@@ -157,7 +142,7 @@ impl Made {
     }
 
     fn examined(&self) -> Result<Program, Unknown> {
-        examine(&Bytes(self.file()))
+        examine(&InMemory(&self.file()))
     }
 }
 
@@ -201,10 +186,10 @@ fn what_is_not_known_is_said() {
         assert!(error.contains(said), "{version}: {error}");
     }
     assert!(matches!(Made { storage: 24, ..Made::default() }.examined(), Err(Unknown::Storage)));
-    assert!(matches!(examine(&Bytes(b"#!/bin/sh\n".to_vec())), Err(Unknown::Foreign)));
+    assert!(matches!(examine(&InMemory(b"#!/bin/sh\n")), Err(Unknown::Foreign)));
     let mut silent = Made::default().file();
     silent[DATA as usize + 16] = 0;
-    assert!(matches!(examine(&Bytes(silent)), Err(Unknown::NoVersion)));
+    assert!(matches!(examine(&InMemory(&silent)), Err(Unknown::NoVersion)));
 }
 
 #[test]
@@ -221,7 +206,7 @@ fn symbols_are_found_and_their_ends_serve_for_shorter_names() {
     file[0x200 + 64 * 4 + 32] = names.len() as u8;
     file[DATA as usize + 0x200 + 24] = 9;
     file[DATA as usize + 0x200 + 32] = 16;
-    let file = Bytes(file);
+    let file = InMemory(&file);
     let elf = Elf::read(&file).unwrap().unwrap();
     assert_eq!(elf.symbol(b"runtime.tlsg").unwrap(), Some(16));
     assert_eq!(elf.symbol(b"tlsg.runtime").unwrap(), None);
@@ -246,7 +231,6 @@ fn files_that_were_cut_or_damaged_are_read_to_no_harm() {
         if round % 3 == 0 {
             file.truncate((next() % 0x4000) as usize);
         }
-        fuzzed(&Bytes(file));
+        fuzzed(&InMemory(&file));
     }
-    assert_eq!(int(&[1, 2], 1, 2), None);
 }

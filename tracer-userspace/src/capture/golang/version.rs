@@ -3,12 +3,9 @@
 use std::io;
 use std::os::unix::fs::FileExt;
 
-use super::elf::{Elf, int};
+use super::elf::Elf;
+use crate::capture::program_file::{GO_MAGIC, GO_MAGIC_ALIGN, GO_MAGIC_SEARCH, int};
 
-const MAGIC: &[u8] = b"\xff Go buildinf:";
-const ALIGN: usize = 16;
-/// How far into the data segment the mark is looked for (as the Go toolchain does).
-const SEARCH: u64 = 64 << 10;
 /// Flag: the version stands right after the head (Go 1.18 and later).
 const INLINE: u64 = 2;
 const HEAD: u64 = 32;
@@ -49,9 +46,9 @@ pub fn of(elf: &Elf<'_, impl FileExt>) -> io::Result<Option<String>> {
         None => elf.writable().next(),
     };
     let Some(place) = place else { return Ok(None) };
-    let Some(at) = elf.search(place, MAGIC, ALIGN, SEARCH)? else { return Ok(None) };
+    let Some(at) = elf.search(place, GO_MAGIC, GO_MAGIC_ALIGN, GO_MAGIC_SEARCH)? else { return Ok(None) };
     let bytes = elf.bytes(at, HEAD + 2 + MAX_LEN)?;
-    if int(&bytes, MAGIC.len() + 1, 1).is_none_or(|flags| flags & INLINE == 0) {
+    if int(&bytes, GO_MAGIC.len() + 1, 1).is_none_or(|flags| flags & INLINE == 0) {
         return Ok(None);
     }
     // A varint; a version is shorter than 128 bytes.

@@ -1,9 +1,7 @@
 //! Files of `/proc/PID`, as bytes of a fuzzer's.
 
-use std::io;
-use std::os::unix::fs::FileExt;
-
 use super::{MAX_ARG_BYTES, MAX_ARGS, MAX_ARGS_BYTES, go_binary, split_args, stat};
+use crate::capture::program_file::InMemory;
 use crate::service;
 
 /// `stat`: a name may hold anything and changes nothing about the numbers.
@@ -43,20 +41,4 @@ pub(crate) fn cgroup(data: &[u8]) {
 /// `exe`.
 pub(crate) fn program(data: &[u8]) {
     assert!(go_binary::runtime_of(&InMemory(data)).is_ok(), "reading memory does not fail");
-}
-
-/// A file in memory.
-pub(crate) struct InMemory<'a>(pub(crate) &'a [u8]);
-
-impl FileExt for InMemory<'_> {
-    fn read_at(&self, into: &mut [u8], offset: u64) -> io::Result<usize> {
-        let from = usize::try_from(offset).ok().and_then(|at| self.0.get(at..)).unwrap_or_default();
-        let len = from.len().min(into.len());
-        into.iter_mut().zip(from).for_each(|(to, from)| *to = *from);
-        Ok(len)
-    }
-
-    fn write_at(&self, _: &[u8], _: u64) -> io::Result<usize> {
-        Err(io::ErrorKind::Unsupported.into())
-    }
 }

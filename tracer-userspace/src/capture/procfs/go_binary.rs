@@ -8,17 +8,14 @@
 use std::io;
 use std::os::unix::fs::FileExt;
 
+use crate::capture::program_file::{GO_MAGIC, GO_MAGIC_ALIGN, GO_MAGIC_SEARCH, int, read};
 use crate::service::Runtime;
 
 /// Sections that only the Go linker makes; position-independent programs have the longer name.
 const SECTIONS: &[&[u8]] = &[b".go.buildinfo", b".gopclntab", b".data.rel.ro.gopclntab", b".note.go.buildid"];
-/// Start of the build information (go/src/debug/buildinfo/buildinfo.go, `buildInfoMagic`), and its alignment.
-const MAGIC: &[u8] = b"\xff Go buildinf:";
-const MAGIC_ALIGN: usize = 16;
-/// How far into the data segment the mark is looked for (as the Go toolchain does).
-const MAGIC_SEARCH: u64 = 64 << 10;
 const MAX_HEADERS: u64 = 4096;
-const MAX_NAMES: u64 = 1 << 20;
+/// Bytes of names, and of any other piece, that are read.
+const MAX_NAMES: usize = 1 << 20;
 
 /// Where the fields lie in the 32-bit and the 64-bit form.
 struct Layout {
@@ -66,7 +63,7 @@ const ELF32: Layout = Layout {
 /// The runtime of a program. Only failures to read are errors: a file that is not in the expected form is no sign of
 /// Go.
 pub(super) fn runtime_of(file: &impl FileExt) -> io::Result<Runtime> {
-    let header = read(file, 0, 64)?;
+    let header = read(file, 0, 64, MAX_NAMES)?;
     let layout = match (header.get(..4), header.get(4), header.get(5)) {
         (Some(b"\x7fELF"), Some(2), Some(1)) => ELF64,
         (Some(b"\x7fELF"), Some(1), Some(1)) => ELF32,
@@ -94,14 +91,14 @@ fn has_go_section(file: &impl FileExt, header: &[u8], layout: &Layout) -> io::Re
         return Ok(None);
     }
     // Numbers too large for the header stand in the first section's.
-    let first = read(file, offset, size)?;
+    let first = read(file, offset, size, MAX_NAMES)?;
     if count == 0 {
         count = layout.word(&first, layout.section_size).unwrap_or(0);
     }
     if names_at == 0xffff {
         names_at = int(&first, layout.section_link, 4).unwrap_or(0);
     }
-    let headers = read(file, offset, size.saturating_mul(count.min(MAX_HEADERS)))?;
+    let headers = read(file, offset, size.saturating_mul(count.min(MAX_HEADERS)), MAX_NAMES)?;
     let step = usize::try_from(size).unwrap_or(usize::MAX);
     let names_header = usize::try_from(names_at).ok().and_then(|at| headers.chunks_exact(step).nth(at));
     let Some(names_header) = names_header else { return Ok(None) };
@@ -110,7 +107,7 @@ fn has_go_section(file: &impl FileExt, header: &[u8], layout: &Layout) -> io::Re
     else {
         return Ok(None);
     };
-    let names = read(file, names_offset, names_size.min(MAX_NAMES))?;
+    let names = read(file, names_offset, names_size, MAX_NAMES)?;
     let found = headers.chunks_exact(step).any(|section| {
         let at = int(section, 0, 4).and_then(|at| usize::try_from(at).ok());
         let name = at.and_then(|at| names.get(at..)).and_then(|rest| rest.split(|byte| *byte == 0).next());
@@ -129,7 +126,7 @@ fn has_magic(file: &impl FileExt, header: &[u8], layout: &Layout) -> io::Result<
         int(header, layout.phentsize + 2, 2),
     );
     let (Some(offset), Some(size @ 32..), Some(count)) = fields else { return Ok(false) };
-    let headers = read(file, offset, size.saturating_mul(count.min(MAX_HEADERS)))?;
+    let headers = read(file, offset, size.saturating_mul(count.min(MAX_HEADERS)), MAX_NAMES)?;
     let step = usize::try_from(size).unwrap_or(usize::MAX);
     for segment in headers.chunks_exact(step) {
         let writable = int(segment, layout.segment_flags, 4).is_some_and(|flags| flags & PF_W != 0);
@@ -141,8 +138,8 @@ fn has_magic(file: &impl FileExt, header: &[u8], layout: &Layout) -> io::Result<
         else {
             return Ok(false);
         };
-        let data = read(file, offset, size.min(MAGIC_SEARCH))?;
-        return Ok(data.chunks(MAGIC_ALIGN).any(|chunk| chunk.starts_with(MAGIC)));
+        let data = read(file, offset, size.min(GO_MAGIC_SEARCH), MAX_NAMES)?;
+        return Ok(data.chunks(GO_MAGIC_ALIGN).any(|chunk| chunk.starts_with(GO_MAGIC)));
     }
     Ok(false)
 }
@@ -154,48 +151,10 @@ impl Layout {
     }
 }
 
-/// A little-endian number of `len` bytes.
-fn int(bytes: &[u8], at: usize, len: usize) -> Option<u64> {
-    let bytes = bytes.get(at..at.checked_add(len)?)?;
-    Some(bytes.iter().rev().fold(0, |value, byte| value << 8 | u64::from(*byte)))
-}
-
-/// Up to `len` bytes from `offset`; fewer at the end of the file.
-fn read(file: &impl FileExt, offset: u64, len: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = vec![0; usize::try_from(len.min(MAX_NAMES)).unwrap_or(0)];
-    let mut got = 0;
-    while let Some(rest) = bytes.get_mut(got..).filter(|rest| !rest.is_empty()) {
-        let Some(at) = offset.checked_add(got as u64).filter(|at| i64::try_from(*at).is_ok()) else { break };
-        match file.read_at(rest, at) {
-            Ok(0) => break,
-            Ok(count) => got += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    bytes.truncate(got);
-    Ok(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// A file in memory.
-    struct Bytes(Vec<u8>);
-
-    impl FileExt for Bytes {
-        fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
-            let rest = usize::try_from(offset).ok().and_then(|at| self.0.get(at..)).unwrap_or_default();
-            let count = rest.len().min(buf.len());
-            buf[..count].copy_from_slice(&rest[..count]);
-            Ok(count)
-        }
-
-        fn write_at(&self, _: &[u8], _: u64) -> io::Result<usize> {
-            unreachable!("nothing is written")
-        }
-    }
+    use crate::capture::program_file::InMemory;
 
     fn put(file: &mut Vec<u8>, at: usize, value: u64, len: usize) {
         if file.len() < at + len {
@@ -239,10 +198,10 @@ mod tests {
     fn go_is_seen_by_its_sections() {
         for layout in [&ELF64, &ELF32] {
             for name in SECTIONS {
-                assert_eq!(runtime_of(&Bytes(elf(layout, Some(name), b""))).unwrap(), Runtime::Go);
+                assert_eq!(runtime_of(&InMemory(&elf(layout, Some(name), b""))).unwrap(), Runtime::Go);
             }
             for name in [b".data".as_slice(), b".go.buildinfo2", b".gopclnta", b""] {
-                assert_eq!(runtime_of(&Bytes(elf(layout, Some(name), b""))).unwrap(), Runtime::Other);
+                assert_eq!(runtime_of(&InMemory(&elf(layout, Some(name), b""))).unwrap(), Runtime::Other);
             }
         }
     }
@@ -250,10 +209,10 @@ mod tests {
     #[test]
     fn go_without_section_headers_is_seen_by_its_mark() {
         for layout in [&ELF64, &ELF32] {
-            let data = [[0u8; 32].as_slice(), MAGIC, b"rest"].concat();
-            assert_eq!(runtime_of(&Bytes(elf(layout, None, &data))).unwrap(), Runtime::Go);
-            let unaligned = [b"x".as_slice(), MAGIC].concat();
-            assert_eq!(runtime_of(&Bytes(elf(layout, None, &unaligned))).unwrap(), Runtime::Other);
+            let data = [[0u8; 32].as_slice(), GO_MAGIC, b"rest"].concat();
+            assert_eq!(runtime_of(&InMemory(&elf(layout, None, &data))).unwrap(), Runtime::Go);
+            let unaligned = [b"x".as_slice(), GO_MAGIC].concat();
+            assert_eq!(runtime_of(&InMemory(&elf(layout, None, &unaligned))).unwrap(), Runtime::Other);
         }
     }
 
@@ -266,9 +225,9 @@ mod tests {
     #[test]
     fn broken_files_are_no_sign_of_go() {
         for bytes in [b"".as_slice(), b"\x7fELF", b"#!/bin/sh\n", &[0xff; 64]] {
-            assert_eq!(runtime_of(&Bytes(bytes.to_vec())).unwrap(), Runtime::Other);
+            assert_eq!(runtime_of(&InMemory(bytes)).unwrap(), Runtime::Other);
         }
-        let whole = elf(&ELF64, Some(b".data"), MAGIC);
+        let whole = elf(&ELF64, Some(b".data"), GO_MAGIC);
         let mut state = 7u64;
         for cut in (0..whole.len()).step_by(7) {
             let mut file = whole[..cut].to_vec();
@@ -279,7 +238,7 @@ mod tests {
                     *byte = (state >> 20) as u8;
                 }
             }
-            runtime_of(&Bytes(file)).unwrap();
+            runtime_of(&InMemory(&file)).unwrap();
         }
     }
 }

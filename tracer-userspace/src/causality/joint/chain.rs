@@ -8,7 +8,7 @@ use super::batch::{Batch, Mark, Request};
 use super::symbols::{CALL_OPS, REQUEST_OPS};
 
 /// Calls of one kind beyond this are not counted any further.
-const COUNTED: usize = 3;
+pub const COUNTED: usize = 3;
 /// Where a chain can stand: at its beginning (by kind of request), or after a call (by kind and how many of it).
 pub const PLACES: usize = REQUEST_OPS + CALL_OPS * COUNTED;
 /// What can come next: a call (by kind), or the answer.
@@ -28,7 +28,7 @@ pub enum Way {
     After = 0,
     /// Beside the call before, from the same activation.
     Beside = 1,
-    /// On the response to one call, while another was outstanding.
+    /// On the response to one call, while another was outstanding; or on the request, while its body was.
     Among = 2,
     /// Every earlier call was over, and a connection had to be opened for this one.
     Dialled = 3,
@@ -43,6 +43,8 @@ pub struct Step<'a> {
     pub next: u8,
     /// How.
     pub way: Way,
+    /// The request was read.
+    pub root: &'a Mark,
     /// The activation.
     pub from: &'a Mark,
     /// The action.
@@ -65,6 +67,18 @@ impl Step<'_> {
 /// Numbers of [`Step::class`].
 pub const CLASSES: usize = PLACES * NEXTS * WAYS;
 
+/// A class after its requests and calls have been given other numbers; `None` where one has none.
+pub fn relabelled(class: usize, requests: &[Option<u8>], calls: &[Option<u8>]) -> Option<usize> {
+    let (place, next, way) = (class / WAYS / NEXTS, class / WAYS % NEXTS, class % WAYS);
+    let of = |numbers: &[Option<u8>], number: usize| numbers.get(number).copied().flatten().map(usize::from);
+    let place = match place.checked_sub(REQUEST_OPS) {
+        None => of(requests, place)?,
+        Some(call) => REQUEST_OPS + of(calls, call / COUNTED)? * COUNTED + call % COUNTED,
+    };
+    let next = if next == usize::from(ANSWER) { next } else { of(calls, next)? };
+    Some((place * NEXTS + next) * WAYS + way)
+}
+
 /// A chain as far as it has been followed.
 pub struct Walk<'a> {
     batch: &'a Batch,
@@ -80,9 +94,27 @@ impl<'a> Walk<'a> {
         Walk { batch, request, place: request.op, counts: [0; CALL_OPS], last_start: 0 }
     }
 
-    /// What the activation was at a time, if `kids` are the calls so far; and whether all of them were over.
+    /// Followed until a time; and the calls by then.
+    pub fn until<'k>(
+        batch: &'a Batch,
+        request: &'a Request,
+        kids: &'k [u32],
+        at: u64,
+    ) -> (Walk<'a>, &'k [u32]) {
+        let before =
+            kids.partition_point(|kid| batch.calls.get(*kid as usize).is_some_and(|kid| kid.start < at));
+        let before = kids.get(..before).unwrap_or_default();
+        let mut chain = Walk::new(batch, request);
+        before.iter().for_each(|kid| chain.pass(*kid));
+        (chain, before)
+    }
+
+    /// What the activation was at a time, if `kids` are the calls so far; and whether all of them were over, and the request was there.
     fn activation(&self, kids: &[u32], at: u64) -> (&'a Mark, bool) {
-        let (mut from, mut all_over) = (&self.request.read, true);
+        // Some pass a body on while it comes.
+        let fed = self.request.fed.as_ref().filter(|fed| fed.at <= at);
+        let mut all_over = fed.is_some() || self.request.fed.is_none();
+        let mut from = fed.unwrap_or(&self.request.read);
         for kid in kids {
             if let Some(call) = self.batch.calls.get(*kid as usize) {
                 if call.end <= at {
@@ -113,6 +145,7 @@ impl<'a> Walk<'a> {
             place: self.place,
             next: call.op,
             way,
+            root: &self.request.read,
             from,
             to: &call.wrote,
             birth: call.birth.as_ref(),
@@ -140,6 +173,7 @@ impl<'a> Walk<'a> {
             place: self.place,
             next: ANSWER,
             way: if all_over { Way::After } else { Way::Among },
+            root: &self.request.read,
             from,
             to: answer,
             birth: None,
@@ -167,12 +201,8 @@ pub fn walk<'a>(batch: &'a Batch, index: u32, kids: &[u32], mut each: impl FnMut
 /// The step to an answer that is another request's, if it were this one's.
 pub fn walk_to_answer(batch: &Batch, index: u32, kids: &[u32], answer: &Mark, each: impl FnOnce(&Step<'_>)) {
     let Some(request) = batch.requests.get(index as usize) else { return };
-    let before =
-        kids.partition_point(|kid| batch.calls.get(*kid as usize).is_some_and(|kid| kid.start < answer.at));
-    let before = kids.get(..before).unwrap_or_default();
     let stand_in = Request { answer: Some(*answer), ..*request };
-    let mut chain = Walk::new(batch, &stand_in);
-    before.iter().for_each(|kid| chain.pass(*kid));
+    let (chain, before) = Walk::until(batch, &stand_in, kids, answer.at);
     if let Some(step) = chain.to_answer(before, index) {
         each(&step);
     }

@@ -14,6 +14,8 @@ pub const NOBODY: u32 = u32::MAX;
 pub struct Field {
     /// Calls to be decided: those that have more than no candidate.
     pub open: Vec<u32>,
+    /// Calls that so many could have made that it is not tried to find who did.
+    pub crowded: Vec<u32>,
     /// By call: where its candidates begin in `candidates`.
     first: Vec<u32>,
     candidates: Vec<u32>,
@@ -61,16 +63,15 @@ impl Field {
         let (mut open, mut next) = (Vec::<u32>::new(), 0);
         for (index, call) in batch.calls.iter().enumerate() {
             self.first.push(self.candidates.len() as u32);
-            while let Some(request) = batch.requests.get(next).filter(|request| request.start <= call.start) {
+            while batch.requests.get(next).is_some_and(|request| request.start <= call.start) {
                 open.push(next as u32);
-                let _ = request;
                 next += 1;
             }
             open.retain(|at| {
                 batch.requests.get(*at as usize).is_some_and(|request| request.end > call.start)
             });
             self.in_flight = self.in_flight.max(open.len());
-            if call.given != Given::Open || open.len() > MOST_CANDIDATES {
+            if call.given != Given::Open {
                 continue;
             }
             let before = self.candidates.len();
@@ -80,7 +81,10 @@ impl Field {
                     .get(**at as usize)
                     .is_some_and(|request| request.read.at <= call.start && call.end <= request.end)
             }));
-            if self.candidates.len() > before {
+            if self.candidates.len() - before > MOST_CANDIDATES {
+                self.candidates.truncate(before);
+                self.crowded.push(index as u32);
+            } else if self.candidates.len() > before {
                 self.open.push(index as u32);
             }
         }

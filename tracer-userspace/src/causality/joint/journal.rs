@@ -1,10 +1,14 @@
 //! What one process did lately, kept until its calls are decided.
 
+use std::sync::Arc;
+
 use rustc_hash::FxHashMap;
 
 use super::batch::{Batch, Call, Given, Mark, Request};
 use super::field::NOBODY;
-use super::symbols::{CALL_OPS, Symbols};
+use super::learned::{Learned, Lesson};
+use super::symbols::{CALL_OPS, Operation, Symbols};
+use super::tenure::{self, Tenure};
 use super::{Decision, solve};
 use crate::arena::Key;
 use crate::causality::{CallKind, EvidenceSet};
@@ -30,10 +34,10 @@ const STRAY_SHARE: u32 = 1000;
 
 /// What is weighed is never surer than this: a rule that needs no weighing is.
 const MOST_SURE: f32 = 0.985;
-/// Steps of a kind that must have been seen for one of them to be fully believed: a few explain each other in any way.
-const FAMILIAR: f32 = 30.0;
 /// And if such calls are made outside requests too.
 const DOUBT: f32 = 0.5;
+/// Steps of a kind that must have been seen for one of them to be fully believed: a few explain each other in any way.
+const FAMILIAR: f32 = 30.0;
 
 /// Whose a call is, as far as is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +76,12 @@ pub struct Journal {
     /// By kind of call: all, and those that no request can have made.
     seen: [u32; CALL_OPS],
     strays: [u32; CALL_OPS],
+    /// Whose process it is, as far as is known.
+    service: Option<Arc<str>>,
+    /// Operations that had names when what was learned elsewhere was last looked up.
+    taught_at: usize,
+    /// What it has shown of who answers.
+    shown: tenure::Shown,
 }
 
 /// What came of closing.
@@ -110,6 +120,7 @@ impl Journal {
             span,
             op: self.symbols.request(kind.number()),
             read: Mark::of(stamp),
+            fed: None,
             answer: None,
             start: first.0,
             end: u64::MAX,
@@ -141,6 +152,45 @@ impl Journal {
         });
     }
 
+    /// Whose process it is, and what the kind of a request or call (`to` whom) is called.
+    pub fn name(
+        &mut self,
+        service: &Arc<str>,
+        kind: CallKind,
+        is_call: bool,
+        name: impl FnOnce() -> Option<Operation>,
+    ) {
+        if self.service.as_ref() != Some(service) {
+            self.service = Some(Arc::clone(service));
+            self.taught_at = 0;
+        }
+        if is_call {
+            self.symbols.name_call(kind.number(), name);
+        } else {
+            self.symbols.name_request(kind.number(), name);
+        }
+    }
+
+    /// Takes up what was learned elsewhere of its service and of the operations that it has by now.
+    pub fn teach(&mut self, learned: &Learned) {
+        let named = self.symbols.request_names.len() + self.symbols.call_names.len();
+        if self.taught_at == named || learned.is_empty() {
+            return;
+        }
+        self.taught_at = named;
+        let lesson = self.service.as_ref().and_then(|service| learned.of(service));
+        self.known.taught = lesson.map(|lesson| lesson.counts(&self.symbols)).unwrap_or_default();
+    }
+
+    /// What was learned here: of whose process, and what. `last`: also from what was finished since.
+    pub fn lesson(&mut self, last: bool) -> Option<(&Arc<str>, Lesson)> {
+        if last && self.waiting == 0 && self.finished > 0 {
+            self.learn();
+        }
+        let service = self.service.as_ref()?;
+        Some((service, Lesson::of(&self.known.counts, &self.symbols)))
+    }
+
     fn request_of(&mut self, span: Key) -> Option<&mut Request> {
         match self.index.get(&span) {
             Some((true, at)) => self.requests.get_mut(*at as usize),
@@ -159,6 +209,18 @@ impl Journal {
     pub fn answered(&mut self, span: Key, stamp: Stamp) {
         if let Some(request) = self.request_of(span) {
             request.answer = Some(Mark::of(stamp));
+        }
+    }
+
+    /// The last byte of a request was read, later than its head.
+    pub fn fed(&mut self, span: Key, at: Nanos, by: Mover) {
+        let Some(op) = self.request_of(span).map(|request| request.op) else { return };
+        let op = self.symbols.fed(op);
+        if let Some(request) = self.request_of(span) {
+            request.op = op;
+            // Who reads a request's body is who read its head, unless something else is known.
+            let by = if by.tid == 0 { Mover { tid: request.read.tid, turn: 0 } } else { by };
+            request.fed = Some(Mark::end(at, by));
         }
     }
 
@@ -250,8 +312,9 @@ impl Journal {
         if !waiting().any(|own| ready(&own.call)) {
             return;
         }
-        let (batch, order) = self.batch();
+        let (mut batch, order) = self.batch();
         self.batches += 1;
+        let tenures = self.tenures(&mut batch);
         let solve::Solution { answers, model, best } = solve::solve(&batch, &mut self.known, self.batches);
         let mut found: FxHashMap<u32, Vec<(u32, f32)>> = FxHashMap::default();
         for answer in answers {
@@ -265,13 +328,28 @@ impl Journal {
             if !ready(&own.call) {
                 continue;
             }
-            let votes = found.remove(&(index as u32)).unwrap_or_default();
-            if votes.is_empty() {
+            // No request could have made it. Where too many could have, that is another matter.
+            let tenure = tenures.get(index).copied().unwrap_or(Tenure::Unknown);
+            if let Tenure::Of(request, evidence) = tenure
+                && let Some(request) = batch.requests.get(request as usize)
+            {
+                self.settle(*at as usize, Whose::Known(request.span));
+                out.decisions.push(Decision {
+                    call: span,
+                    candidates: vec![(request.span, MOST_SURE)],
+                    evidence,
+                });
+                continue;
+            }
+            let answer = found.remove(&(index as u32));
+            if answer.is_none() {
                 self.strayed(span);
             }
+            let votes = answer.unwrap_or_default();
             // Votes are not independent of each other: nine of ten mean less than that (docs/accuracy.md).
             // What the process does outside requests too is not told to be a request's: any may be open by chance.
-            let share = if self.strays(op) { DOUBT } else { MOST_SURE };
+            let doubtful = self.strays(op) || tenure == Tenure::Doubtful;
+            let share = if doubtful { DOUBT } else { MOST_SURE };
             let (evidence, steps) = evidence(&batch, &best, &model, index as u32);
             let share = share * (steps / FAMILIAR).min(1.0);
             let spans = |request: u32| batch.requests.get(request as usize).map(|request| request.span);
@@ -279,13 +357,40 @@ impl Journal {
                 .iter()
                 .filter_map(|(request, vote)| Some((spans(*request)?, *vote * *vote * share)))
                 .collect();
-            if let Some(own) = self.calls.get_mut(*at as usize) {
-                own.whose = candidates.first().map_or(Whose::Nobody, |(parent, _)| Whose::Known(*parent));
-            }
-            self.waiting -= 1;
+            let whose = candidates.first().map_or(Whose::Nobody, |(parent, _)| Whose::Known(*parent));
+            self.settle(*at as usize, whose);
             out.decisions.push(Decision { call: span, candidates, evidence });
         }
         self.forget(now, out);
+    }
+
+    /// A call that waited is decided.
+    fn settle(&mut self, at: usize, whose: Whose) {
+        if let Some(own) = self.calls.get_mut(at) {
+            own.whose = whose;
+        }
+        self.waiting = self.waiting.saturating_sub(1);
+    }
+
+    /// Gives the calls of a batch to whom they are because of who answered; by call, what was found.
+    fn tenures(&mut self, batch: &mut Batch) -> Vec<Tenure> {
+        // An answer that is not kept would be missed.
+        if self.held() >= MOST {
+            return Vec::new();
+        }
+        let field = super::field::Field::new(batch);
+        let mut found = tenure::find(batch, &mut self.shown, |call| field.candidates(call).len() > 1);
+        for ((index, call), tenure) in (0u32..).zip(&mut batch.calls).zip(&mut found) {
+            match *tenure {
+                _ if call.given != Given::Open => *tenure = Tenure::Unknown,
+                Tenure::Of(request, _) if field.may(index, request) && !self.strays(call.op) => {
+                    call.given = Given::Fixed(request);
+                }
+                Tenure::Of(..) => *tenure = Tenure::Unknown,
+                Tenure::Unknown | Tenure::Doubtful => {}
+            }
+        }
+        found
     }
 
     /// The batch, and for each of its calls its place here.
@@ -383,3 +488,7 @@ fn evidence(
     }
     found
 }
+
+#[cfg(test)]
+#[path = "journal_tests.rs"]
+mod tests;

@@ -13,7 +13,10 @@
 //! | `evidence/` | what speaks for a step; one module for each kind |
 //! | `model` | what is usual: learned counts, and the scores made of them |
 //! | `field`, `state`, `moves` | who could have made which call; an assignment and its worth; changes of it |
+//! | `parts` | where two assignments differ, and which is better in each part |
 //! | `start`, `order` | first assignments, and after what each kind of call usually comes |
+//! | `tenure` | what follows from who answered, where that is proof enough |
+//! | `queue`, `replay`, `plans` | calls that wait in line: whose turn it was, and what proves it |
 //! | `solve` | the search, and how sure it is |
 
 mod batch;
@@ -21,14 +24,22 @@ mod chain;
 mod evidence;
 mod field;
 mod journal;
+pub mod learned;
 mod model;
 mod moves;
+mod opinion;
 mod order;
-mod random;
+mod parts;
+mod plans;
+mod queue;
+mod replay;
 mod solve;
 mod start;
 mod state;
 mod symbols;
+mod tenure;
+
+use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
@@ -37,6 +48,8 @@ use crate::arena::Key;
 use crate::event::{Mover, Stamp};
 use crate::time::Nanos;
 use journal::{Closed, Journal};
+use learned::Learned;
+pub use symbols::Operation;
 
 /// What was found for a call.
 #[derive(Clone, Debug, PartialEq)]
@@ -74,9 +87,47 @@ pub struct Joint {
     looked: Nanos,
     /// Requests and calls in all journals, about.
     kept: usize,
+    /// What was learned elsewhere.
+    taught: Arc<Learned>,
+    /// What was learned here, of processes that are gone.
+    gone: Learned,
+    /// Processes that are gone, and have calls that are not decided.
+    leaving: Vec<u32>,
 }
 
 impl Joint {
+    /// From now on what was learned elsewhere helps.
+    pub fn teach(&mut self, learned: Arc<Learned>) {
+        self.taught = learned;
+    }
+
+    /// Whose process it is, and what the kind of a request, or call, that it just had is called (asked for once).
+    pub fn name(
+        &mut self,
+        tgid: u32,
+        service: &Arc<str>,
+        kind: CallKind,
+        is_call: bool,
+        name: impl FnOnce() -> Option<Operation>,
+    ) {
+        if let Some(journal) = self.journals.get_mut(&tgid) {
+            journal.name(service, kind, is_call, name);
+        }
+    }
+
+    /// What was learned here until now. `last`: nothing more will come.
+    pub fn learned(&mut self, last: bool) -> Learned {
+        let mut learned = self.gone.clone();
+        let mut tgids: Vec<u32> = self.journals.keys().copied().collect();
+        tgids.sort_unstable();
+        for tgid in tgids {
+            if let Some((service, lesson)) = self.journals.get_mut(&tgid).and_then(|own| own.lesson(last)) {
+                learned.add(service, &lesson);
+            }
+        }
+        learned
+    }
+
     /// A request was read. True if its span must be held.
     pub fn request(&mut self, tgid: u32, span: Key, kind: CallKind, first: Nanos, stamp: Stamp) -> bool {
         let room = self.journals.len() < MOST_PROCESSES || self.journals.contains_key(&tgid);
@@ -93,6 +144,13 @@ impl Joint {
     pub fn answered(&mut self, tgid: u32, span: Key, stamp: Stamp) {
         if let Some(journal) = self.journals.get_mut(&tgid) {
             journal.answered(span, stamp);
+        }
+    }
+
+    /// The last byte of a request was read, later than its head.
+    pub fn fed(&mut self, tgid: u32, span: Key, at: Nanos, by: Mover) {
+        if let Some(journal) = self.journals.get_mut(&tgid) {
+            journal.fed(span, at, by);
         }
     }
 
@@ -150,6 +208,7 @@ impl Joint {
         for tgid in tgids {
             let Some(journal) = self.journals.get_mut(&tgid) else { continue };
             let mut closed = Closed::default();
+            journal.teach(&self.taught);
             journal.close(now, last, &mut closed);
             let calls = closed.decisions.iter().map(|decision| decision.call);
             let free = calls.chain(closed.free).filter(|span| self.holding.remove(span));
@@ -158,6 +217,9 @@ impl Joint {
             if !journal.is_waiting() {
                 outcome.free.extend(journal.open_requests().filter(|span| self.holding.remove(span)));
             }
+        }
+        for tgid in std::mem::take(&mut self.leaving) {
+            self.forget(tgid);
         }
         self.kept = self.journals.values().map(Journal::held).sum();
         if last {
@@ -168,15 +230,48 @@ impl Joint {
         outcome
     }
 
-    /// A process is gone, and all its requests are over.
+    /// A process is gone, and all its requests are over. Its calls that wait are decided first.
     pub fn forget(&mut self, tgid: u32) {
-        if self.journals.get(&tgid).is_some_and(|journal| !journal.is_waiting()) {
-            self.journals.remove(&tgid);
+        let Some(journal) = self.journals.get(&tgid) else { return };
+        if journal.is_waiting() {
+            self.leaving.push(tgid);
+        } else if let Some(mut journal) = self.journals.remove(&tgid)
+            && let Some((service, lesson)) = journal.lesson(true)
+        {
+            self.gone.add(service, &lesson);
         }
     }
 
     /// How much is kept.
     pub fn held(&self) -> usize {
-        self.holding.len() + self.journals.values().map(|journal| 1 + journal.held()).sum::<usize>()
+        let gone: usize = self.gone.services().map(|(_, lesson)| lesson.steps().count()).sum();
+        self.holding.len() + gone + self.journals.values().map(|journal| 1 + journal.held()).sum::<usize>()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arena::Arena;
+
+    #[test]
+    fn a_process_that_is_gone_is_forgotten_once_its_calls_are_decided() {
+        let (mut joint, mut arena) = (Joint::default(), Arena::<()>::default());
+        let kind = CallKind::new(1, "GET", "/b");
+        let stamp = |at: u64| Stamp { at: Nanos(at), tgid: 7, tid: 7, ..Stamp::default() };
+        let (one, two, call) = (arena.insert(()), arena.insert(()), arena.insert(()));
+        for request in [one, two] {
+            joint.request(7, request, kind, Nanos(1), stamp(1));
+        }
+        joint.call(7, call, kind, Nanos(10), stamp(10), None);
+        assert_eq!(joint.wait(7, call).len(), 3);
+        for span in [call, one, two] {
+            joint.ended(7, span, Nanos(20), Mover::default(), None);
+        }
+        joint.forget(7);
+        assert_eq!(joint.journals.len(), 1, "its call waits");
+        let outcome = joint.advance(Nanos(1_000_000_000), false);
+        assert_eq!(outcome.decisions.len(), 1);
+        assert!(joint.journals.is_empty() && joint.holding.is_empty());
     }
 }

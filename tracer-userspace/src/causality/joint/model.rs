@@ -7,7 +7,7 @@
 
 use super::batch::Batch;
 use super::chain::{CLASSES, NEXTS, Step, WAYS, Walk, walk};
-use super::evidence::{ALL, BINS, COUNT, Pair};
+use super::evidence::{ALL, ASKED, BINS, COUNT, Pair, WAKE};
 
 /// Bins of a delay; about 19 % wide.
 pub const GAPS: usize = 112;
@@ -17,26 +17,28 @@ const SPREAD: i32 = 6;
 const TEMPER: f32 = 0.7;
 /// Steps of a class that are needed before its own numbers outweigh those of all steps to the same next.
 const BACK_OFF: f32 = 4.0;
+/// A piece of evidence that speaks for a step by less than this is not named.
+const TELLING: f32 = 0.3;
 /// No single piece of evidence decides alone.
 const MOST: f32 = 7.0;
 
 /// Counts of one class of steps.
-#[derive(Clone, Debug)]
-struct Row {
-    steps: f32,
-    gaps: [f32; GAPS],
-    bins: [[f32; BINS]; COUNT],
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Row {
+    pub steps: f32,
+    pub gaps: [f32; GAPS],
+    pub bins: [[f32; BINS]; COUNT],
 }
 
 impl Row {
-    const EMPTY: Row = Row { steps: 0.0, gaps: [0.0; GAPS], bins: [[0.0; BINS]; COUNT] };
+    pub const EMPTY: Row = Row { steps: 0.0, gaps: [0.0; GAPS], bins: [[0.0; BINS]; COUNT] };
 
     fn add(&mut self, step: &Step<'_>, weight: f32) {
         self.steps += weight;
         if let Some(count) = self.gaps.get_mut(gap_bin(step.gap)) {
             *count += weight;
         }
-        let pair = Pair { from: step.from, to: step.to, birth: step.birth };
+        let pair = Pair { root: step.root, from: step.from, to: step.to, birth: step.birth };
         for (kind, bins) in ALL.iter().zip(&mut self.bins) {
             if let Some(count) = kind.bin(&pair).and_then(|bin| bins.get_mut(usize::from(bin))) {
                 *count += weight;
@@ -50,7 +52,7 @@ impl Row {
         self.bins.iter_mut().flatten().for_each(|count| *count *= by);
     }
 
-    fn merge(&mut self, other: &Row) {
+    pub fn merge(&mut self, other: &Row) {
         self.steps += other.steps;
         for (one, other) in self.gaps.iter_mut().zip(&other.gaps) {
             *one += other;
@@ -115,6 +117,33 @@ impl Counts {
         self.random.get_mut(usize::from(next))
     }
 
+    /// All that was counted of steps: class, counts, and how many waited side by side and overtook each other.
+    pub(super) fn by_class(&self) -> impl Iterator<Item = (usize, &Row, (f32, f32))> {
+        self.rows.iter().zip(&self.overtaking).map(|((class, row), crossed)| (*class, row, *crossed))
+    }
+
+    /// All that was counted of pairs at random, by next.
+    pub(super) fn at_random(&self) -> impl Iterator<Item = (usize, &Row)> {
+        self.random.iter().enumerate()
+    }
+
+    /// Adds counts of a class.
+    pub(super) fn add_class(&mut self, class: usize, counts: &Row, (pairs, crossed): (f32, f32)) {
+        if let Some(row) = self.row(class)
+            && let Some((_, row)) = self.rows.get_mut(row)
+        {
+            row.merge(counts);
+            self.add_overtaking(class, pairs, crossed);
+        }
+    }
+
+    /// Adds counts of pairs at random.
+    pub(super) fn add_at_random(&mut self, next: u8, counts: &Row) {
+        if let Some(row) = self.random_row(next) {
+            row.merge(counts);
+        }
+    }
+
     /// Whether nothing was learned.
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()
@@ -175,12 +204,7 @@ impl Counts {
         else {
             return;
         };
-        let before = kids.partition_point(|kid| {
-            batch.calls.get(*kid as usize).is_some_and(|kid| kid.start < stranger.start)
-        });
-        let before = kids.get(..before).unwrap_or_default();
-        let mut chain = Walk::new(batch, head);
-        before.iter().for_each(|kid| chain.pass(*kid));
+        let (chain, before) = Walk::until(batch, head, kids, stranger.start);
         if let Some(step) = chain.to_call(before, call)
             && let Some(row) = self.random_row(step.next)
         {
@@ -281,11 +305,28 @@ impl Model {
         self.rows.get(usize::from(place).checked_sub(1)?)
     }
 
+    /// As if it were not known which thread had woken which, in a process where that tells who asked.
+    pub fn without_askers(&self) -> Model {
+        let mut model = self.clone();
+        let asked =
+            |row: &Scores| row.bins.get(ASKED).is_some_and(|bins| bins.iter().any(|bin| *bin > TELLING));
+        if model.rows.iter().any(asked) {
+            for row in &mut model.rows {
+                for (kind, bins) in row.bins.iter_mut().enumerate() {
+                    if kind == WAKE || kind == ASKED {
+                        *bins = [0.0; BINS];
+                    }
+                }
+            }
+        }
+        model
+    }
+
     /// How much speaks for a step.
     pub fn score(&self, step: &Step<'_>) -> f32 {
         let Some(row) = self.row(step.class()) else { return NEVER };
         let mut score = row.step + row.gaps.get(gap_bin(step.gap)).copied().unwrap_or(0.0);
-        let pair = Pair { from: step.from, to: step.to, birth: step.birth };
+        let pair = Pair { root: step.root, from: step.from, to: step.to, birth: step.birth };
         for (kind, bins) in ALL.iter().zip(&row.bins) {
             score += kind.bin(&pair).and_then(|bin| bins.get(usize::from(bin))).copied().unwrap_or(0.0);
         }
@@ -296,10 +337,10 @@ impl Model {
     pub fn speaks(&self, step: &Step<'_>) -> crate::causality::EvidenceSet {
         let mut set = crate::causality::EvidenceSet::default();
         let Some(row) = self.row(step.class()) else { return set };
-        let pair = Pair { from: step.from, to: step.to, birth: step.birth };
+        let pair = Pair { root: step.root, from: step.from, to: step.to, birth: step.birth };
         for (kind, bins) in ALL.iter().zip(&row.bins) {
             let score = kind.bin(&pair).and_then(|bin| bins.get(usize::from(bin))).copied();
-            if score.unwrap_or(0.0) > 0.3 {
+            if score.unwrap_or(0.0) > TELLING {
                 set = set.with(kind.name());
             }
         }

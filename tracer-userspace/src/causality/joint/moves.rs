@@ -6,8 +6,8 @@
 use super::batch::{Batch, Given};
 use super::field::{Field, NOBODY, insert};
 use super::model::Model;
-use super::random::Random;
 use super::state::{Change, State};
+use crate::random::Random;
 
 /// How far neighbours are looked for, in calls of the same kind.
 const NEAR: usize = 6;
@@ -39,13 +39,9 @@ impl<'a> Search<'a> {
                 break;
             };
             if self.propose(state, call) {
-                let (gain, scores) = state.gain(self.batch, self.field, self.model, &mut self.change);
+                let gain = state.gain(self.batch, self.field, self.model, &mut self.change);
                 if gain >= 0.0 || (heat > 0.0 && self.rng.share() < (gain / heat).exp()) {
-                    let orphaned = (self.change.orphans > 0).then_some(call);
-                    state.accept(&mut self.change, scores);
-                    if let Some(parent) = orphaned.and_then(|call| state.parent.get_mut(call as usize)) {
-                        *parent = NOBODY;
-                    }
+                    state.accept(&mut self.change);
                     made += 1;
                 } else {
                     state.refuse(&self.change);
@@ -108,19 +104,38 @@ impl<'a> Search<'a> {
             && self.field.may(call, to)
     }
 
+    /// Two empty lists; those of the last change, that none need be made.
+    fn chains(&mut self) -> (Vec<u32>, Vec<u32>) {
+        let mut next = || {
+            let mut kids = self.change.kids.pop().unwrap_or_default();
+            kids.clear();
+            kids
+        };
+        (next(), next())
+    }
+
+    fn propose_chains(&mut self, chains: [(u32, Vec<u32>); 2]) {
+        self.change.requests.clear();
+        self.change.kids.clear();
+        self.change.lost.clear();
+        self.change.found = 0;
+        for (request, kids) in chains {
+            self.change.requests.push(request);
+            self.change.kids.push(kids);
+        }
+    }
+
     fn reassign(&mut self, state: &State, call: u32, from: u32, to: u32) -> bool {
         if from == to || (to != NOBODY && !self.field.may(call, to)) {
             return false;
         }
-        let [mut one, mut two] = std::mem::take(&mut self.change.kids);
-        one.clear();
-        two.clear();
+        let (mut one, mut two) = self.chains();
         one.extend(state.kids(from).iter().copied().filter(|kid| *kid != call));
         two.extend_from_slice(state.kids(to));
         let fits = to == NOBODY || insert(self.batch, &mut two, call);
-        self.change.requests = [from, to];
-        self.change.orphans = i32::from(to == NOBODY) - i32::from(from == NOBODY);
-        self.change.kids = [one, two];
+        self.propose_chains([(from, one), (to, two)]);
+        self.change.lost.extend((to == NOBODY).then_some(call));
+        self.change.found = u32::from(from == NOBODY);
         fits
     }
 
@@ -129,24 +144,18 @@ impl<'a> Search<'a> {
         if !self.may_move(other, from) || !self.may_move(call, to) {
             return false;
         }
-        let [mut one, mut two] = std::mem::take(&mut self.change.kids);
-        one.clear();
-        two.clear();
+        let (mut one, mut two) = self.chains();
         one.extend(state.kids(from).iter().copied().filter(|kid| *kid != call));
         two.extend(state.kids(to).iter().copied().filter(|kid| *kid != other));
         let fits = insert(self.batch, &mut one, other) && insert(self.batch, &mut two, call);
-        self.change.requests = [from, to];
-        self.change.orphans = 0;
-        self.change.kids = [one, two];
+        self.propose_chains([(from, one), (to, two)]);
         fits
     }
 
     /// Two requests exchange all calls from a call on.
     fn swap_rest(&mut self, state: &State, call: u32, from: u32, to: u32) -> bool {
         let since = self.start(call);
-        let [mut one, mut two] = std::mem::take(&mut self.change.kids);
-        one.clear();
-        two.clear();
+        let (mut one, mut two) = self.chains();
         let mut fits = true;
         for kid in state.kids(from).iter().copied() {
             let stays = self.start(kid) < since;
@@ -162,9 +171,7 @@ impl<'a> Search<'a> {
             kids.sort_unstable_by_key(|kid| (self.start(*kid), *kid));
         }
         fits &= one.len() <= super::chain::LONGEST && two.len() <= super::chain::LONGEST;
-        self.change.requests = [from, to];
-        self.change.orphans = 0;
-        self.change.kids = [one, two];
+        self.propose_chains([(from, one), (to, two)]);
         fits
     }
 }

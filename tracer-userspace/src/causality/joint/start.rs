@@ -4,6 +4,7 @@ use super::batch::{Batch, Given};
 use super::chain::Walk;
 use super::field::Field;
 use super::model::Model;
+use super::order::{BEGINNING, Habits, beginning};
 use super::state::State;
 use super::symbols::CALL_OPS;
 
@@ -39,6 +40,8 @@ pub const ALL: [Discipline; 6] = [
 struct Now {
     /// What activated it last: [`BEGINNING`] or the kind of the call that was answered.
     by: u8,
+    /// How it began: [`BEGINNING`] or [`super::order::FED`].
+    began: u8,
     activated: u64,
     /// Until when its calls last that have been made.
     busy_until: u64,
@@ -50,25 +53,20 @@ struct Now {
     made: u64,
 }
 
-/// The request's own reading, as what activates.
-const BEGINNING: u8 = CALL_OPS as u8;
-
 /// Assigns as a discipline would.
-pub fn by_discipline(batch: &Batch, field: &Field, discipline: Discipline) -> State {
+pub fn by_discipline(batch: &Batch, field: &Field, habits: &Habits, discipline: Discipline) -> State {
     let mut state = State::new(batch);
-    let quota = quotas(batch);
-    let usual = super::order::predecessors(batch);
-    let lags = super::order::Lags::of(batch);
     let mut now: Vec<Now> = batch
         .requests
         .iter()
         .map(|request| Now {
             by: BEGINNING,
-            activated: request.read.at,
+            began: beginning(request),
+            activated: request.begun().at,
             busy_until: 0,
-            tid: request.read.tid,
-            turn: request.read.turn,
-            nth: request.read.nth,
+            tid: request.begun().tid,
+            turn: request.begun().turn,
+            nth: request.begun().nth,
             counts: [0; CALL_OPS],
             made: 0,
         })
@@ -89,8 +87,8 @@ pub fn by_discipline(batch: &Batch, field: &Field, discipline: Discipline) -> St
         }
         let index = index as u32;
         let op = usize::from(call.op);
-        let most = quota.get(op).copied().unwrap_or(1);
-        let before = usual.get(op).copied().unwrap_or(BEGINNING);
+        let most = habits.quotas.get(op).copied().unwrap_or(1);
+        let before = habits.predecessors.get(op).copied().unwrap_or(BEGINNING);
         let parent = match call.given {
             Given::Fixed(request) => Some(request),
             Given::Open => field.candidates(index).iter().copied().max_by_key(|candidate| {
@@ -116,7 +114,8 @@ pub fn by_discipline(batch: &Batch, field: &Field, discipline: Discipline) -> St
                     Discipline::Turns => {
                         let lag = call.wrote.turn.wrapping_sub(now.turn);
                         let fits = same && now.turn > 0 && now.made & 1 << op == 0;
-                        let fit = lags.fit(call.birth.is_some(), call.op, now.by, lag);
+                        let by = if now.by == BEGINNING { now.began } else { now.by };
+                        let fit = habits.lags.fit(call.birth.is_some(), call.op, by, lag);
                         (if fits { (fit * 100.0) as u32 } else { 0 }, due, room, first)
                     }
                 }
@@ -134,18 +133,6 @@ pub fn by_discipline(batch: &Batch, field: &Field, discipline: Discipline) -> St
         }
     }
     state
-}
-
-/// How many calls of each kind a request makes, about.
-fn quotas(batch: &Batch) -> [u8; CALL_OPS] {
-    let mut quota = [0.0f32; CALL_OPS];
-    for call in &batch.calls {
-        if let Some(count) = quota.get_mut(usize::from(call.op)) {
-            *count += 1.0;
-        }
-    }
-    let requests = batch.requests.len().max(1) as f32;
-    quota.map(|count| (count / requests - 0.1).ceil().clamp(1.0, 40.0) as u8)
 }
 
 /// Assigns each call, in the order of time, to the request that the model likes best.

@@ -36,15 +36,19 @@ pub struct State {
     edges: Vec<Edge>,
 }
 
-/// A change of two chains that may be made or not.
+/// A change of a few chains that may be made or not.
 #[derive(Debug, Default)]
 pub struct Change {
     /// The requests.
-    pub requests: [u32; 2],
+    pub requests: Vec<u32>,
     /// What their calls would be.
-    pub kids: [Vec<u32>; 2],
-    /// Calls that would be nobody's afterwards, less those that would not be any more.
-    pub orphans: i32,
+    pub kids: Vec<Vec<u32>>,
+    /// Calls that would be nobody's afterwards.
+    pub lost: Vec<u32>,
+    /// Calls that would not be nobody's any more.
+    pub found: u32,
+    /// By request: what its chain would be worth.
+    scores: Vec<f32>,
     new: Vec<(u32, Edge)>,
     old: Vec<(u32, Edge)>,
 }
@@ -155,41 +159,27 @@ impl State {
     }
 
     /// What a change would bring.
-    pub fn gain(
-        &mut self,
-        batch: &Batch,
-        field: &Field,
-        model: &Model,
-        change: &mut Change,
-    ) -> (f32, [f32; 2]) {
+    pub fn gain(&mut self, batch: &Batch, field: &Field, model: &Model, change: &mut Change) -> f32 {
         change.old.clear();
         change.new.clear();
-        let mut scores = [0.0; 2];
-        let mut gain = ORPHAN * change.orphans as f32;
-        for ((request, kids), score) in change.requests.iter().zip(&change.kids).zip(&mut scores) {
-            if *request == NOBODY {
-                continue;
+        change.scores.clear();
+        let mut gain = ORPHAN * (change.lost.len() as f32 - change.found as f32);
+        for (request, kids) in change.requests.iter().zip(&change.kids) {
+            let (mut score, new) = (0.0, &mut change.new);
+            if *request != NOBODY {
+                walk(batch, *request, kids, |step| {
+                    score += model.score(&step);
+                    new.push((step.action, Edge { class: step.class() as u32, from: step.from.at }));
+                });
+                gain += score - self.scores.get(*request as usize).copied().unwrap_or(0.0);
             }
-            let new = &mut change.new;
-            walk(batch, *request, kids, |step| {
-                *score += model.score(&step);
-                new.push((step.action, Edge { class: step.class() as u32, from: step.from.at }));
-            });
-            gain += *score - self.scores.get(*request as usize).copied().unwrap_or(0.0);
+            change.scores.push(score);
         }
-        if gain < HOPELESS {
-            return (f32::MIN, scores);
+        if gain < HOPELESS * (change.requests.len() as f32 / 2.0).max(1.0) {
+            return f32::MIN;
         }
         // Calls that lose their request lose their step.
-        for (request, _) in
-            change.requests.iter().zip(&change.kids).filter(|(request, _)| **request != NOBODY)
-        {
-            for kid in self.kids.get(*request as usize).into_iter().flatten() {
-                if !change.new.iter().any(|(action, _)| action == kid) {
-                    change.new.push((*kid, NO_EDGE));
-                }
-            }
-        }
+        change.new.extend(change.lost.iter().map(|call| (*call, NO_EDGE)));
         change.new.retain(|(action, edge)| self.edge(*action) != *edge);
         for (action, _) in &change.new {
             let old = self.edge(*action);
@@ -205,12 +195,12 @@ impl State {
                 *edge = *new;
             }
         }
-        (gain, scores)
+        gain
     }
 
     /// Makes a change whose gain was just reckoned.
-    pub fn accept(&mut self, change: &mut Change, scores: [f32; 2]) {
-        for ((request, kids), score) in change.requests.iter().zip(&mut change.kids).zip(scores) {
+    pub fn accept(&mut self, change: &mut Change) {
+        for ((request, kids), score) in change.requests.iter().zip(&mut change.kids).zip(&change.scores) {
             if *request == NOBODY {
                 continue;
             }
@@ -223,7 +213,12 @@ impl State {
                 (self.kids.get_mut(*request as usize), self.scores.get_mut(*request as usize))
             {
                 std::mem::swap(own, kids);
-                *own_score = score;
+                *own_score = *score;
+            }
+        }
+        for call in &change.lost {
+            if let Some(parent) = self.parent.get_mut(*call as usize) {
+                *parent = NOBODY;
             }
         }
     }
@@ -238,7 +233,7 @@ impl State {
     }
 
     /// Counts what the assignment shows.
-    pub fn count(&self, batch: &Batch, field: &Field, rng: &mut super::random::Random) -> Counts {
+    pub fn count(&self, batch: &Batch, field: &Field, rng: &mut crate::random::Random) -> Counts {
         let mut counts = Counts::default();
         for (index, request) in batch.requests.iter().enumerate() {
             // What is still open is known in part.
@@ -272,7 +267,7 @@ impl State {
         batch: &Batch,
         field: &Field,
         counts: &mut Counts,
-        rng: &mut super::random::Random,
+        rng: &mut crate::random::Random,
     ) {
         let Some(line) = field.lines.last() else { return };
         for action in line {

@@ -49,7 +49,7 @@ fn problem_report(problem: &Problem) -> ProblemReport {
 
 fn verdict(can_trace: bool) -> &'static str {
     if can_trace {
-        "HTTP over TCP and unix sockets can be traced on this host"
+        "services that talk over TCP and unix sockets can be traced on this host"
     } else {
         "nothing can be traced as things stand"
     }

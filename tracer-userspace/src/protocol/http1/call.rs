@@ -6,11 +6,11 @@ use super::body::{Body, Taken};
 use super::head::{self, Parsed};
 use super::lane::{HEAD_LIMIT, Mark, State};
 use super::queue::{Answering, Asking};
-use super::{CALM, Http1, Kind, opposite};
+use super::{CALM, Http1, Kind};
 use crate::event::{Direction, Stamp};
 use crate::exchange::Outcome;
 use crate::protocol::tally::Skip;
-use crate::protocol::{Bytes, Context};
+use crate::protocol::{Bytes, Context, Parser, Piece};
 
 impl Http1 {
     /// Takes captured bytes of one call.
@@ -26,7 +26,21 @@ impl Http1 {
         while let Some(rest) = piece.data.get(at..)
             && !rest.is_empty()
         {
-            at += match self.lane(dir).state {
+            let state = self.lane(dir).state;
+            at += match state {
+                State::Tunnel if self.next.is_some() => {
+                    // What follows the answer to an upgrade in the same call.
+                    let seq = piece.seq.wrapping_add(at as u32);
+                    let piece = Bytes { data: rest, starts: false, seq, ..*piece };
+                    if let Some(next) = &mut self.next {
+                        next.feed(cx, dir, Piece::Bytes(piece));
+                    }
+                    rest.len()
+                }
+                State::Tunnel if self.carries_http(dir, piece, at) => {
+                    self.enter_tunnel();
+                    0
+                }
                 State::Tunnel => {
                     cx.tally.skip(Skip::Upgraded, rest.len() as u64);
                     rest.len()
@@ -41,6 +55,19 @@ impl Http1 {
             };
         }
         self.moved = Some(dir);
+    }
+
+    /// Whether these are the first bytes of a tunnel, and HTTP/1.
+    fn carries_http(&mut self, dir: Direction, piece: &Bytes<'_>, at: usize) -> bool {
+        let first = std::mem::take(&mut self.fresh) && self.requests == Some(dir) && at == 0;
+        first && classify_bytes(piece.data) == Class::Http1Request
+    }
+
+    /// A tunnel begins as a connection does: nothing of it has been missed.
+    fn enter_tunnel(&mut self) {
+        self.rx.state = State::Start;
+        self.tx.state = State::Start;
+        self.exact = true;
     }
 
     /// A call begins like a message. That matters only where the position is unknown.
@@ -65,9 +92,9 @@ impl Http1 {
             self.drop_where(cx, piece.stamp.at, |_| true);
             self.requests = None;
             self.lane(dir).state = State::Skip(Skip::Desync);
-            self.lane(opposite(dir)).state = State::Skip(Skip::Desync);
+            self.lane(dir.opposite()).state = State::Skip(Skip::Desync);
         }
-        let is_requests = self.requests != Some(opposite(dir));
+        let is_requests = self.requests != Some(dir.opposite());
         let is_responses = self.requests != Some(dir);
         match (self.lane(dir).state, class) {
             (State::Skip(why), Class::Http1Request | Class::Prefix) if is_requests => {
@@ -129,7 +156,7 @@ impl Http1 {
     /// A response begins for which there is no request: it is skipped, and the next request is on probation.
     pub(super) fn stray(&mut self, cx: &mut Context<'_>, dir: Direction) {
         self.understand(cx);
-        self.requests = Some(opposite(dir));
+        self.requests = Some(dir.opposite());
         self.lane(dir).state = State::Skip(Skip::Unrequested);
         self.exact = false;
         self.strayed = true;

@@ -1,10 +1,10 @@
 //! Ends exchanges: when nothing of them is missing, when nothing more can be known of them, and at the end.
 
+use super::Http1;
 use super::body::Body;
 use super::call::unframed;
 use super::lane::State;
 use super::queue::{Answering, Asking, Exchange};
-use super::{Http1, opposite};
 use crate::event::Direction;
 use crate::exchange::Outcome;
 use crate::protocol::Context;
@@ -90,7 +90,12 @@ impl Http1 {
     /// What is held of a direction, and what comes on it, is skipped until the next certain point.
     fn skip_on(&mut self, cx: &mut Context<'_>, dir: Direction) {
         let understood = self.understood;
+        self.fresh = false;
         let lane = self.lane(dir);
+        if lane.state == State::Tunnel {
+            // It ends with the connection only.
+            return;
+        }
         cx.skip(understood, Skip::Desync, lane.pending());
         lane.buffer.clear();
         lane.tentative = None;
@@ -197,7 +202,7 @@ impl Http1 {
         }
         if let Some(requests) = self.requests {
             self.lane(requests).state = State::Skip(Skip::Desync);
-            self.lane(opposite(requests)).state = State::Skip(Skip::Desync);
+            self.lane(requests.opposite()).state = State::Skip(Skip::Desync);
         }
     }
 }

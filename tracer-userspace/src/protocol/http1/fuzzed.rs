@@ -3,11 +3,11 @@
 
 use super::body::{Body, Chunk, Taken};
 use super::head::{self, Parsed};
-use super::{extra, mask};
+use super::lines::Lines;
 use crate::exchange::Format;
 use crate::fuzzed::Input;
-use crate::protocol::Limits;
 use crate::protocol::tokens::MAX_TOKENS;
+use crate::protocol::{Limits, extra, mask};
 
 /// Longest target that is kept here: small, so that it is reached.
 const TARGET: usize = 40;
@@ -107,7 +107,7 @@ fn extras(bytes: &[u8]) {
     }
     for (lines, target) in [(bytes, bytes), (&lines, b"/")] {
         let limits = Limits::default();
-        let Some(extra) = extra::read(lines, target, &limits) else { continue };
+        let Some(extra) = extra::read(Lines(lines), target, &limits) else { continue };
         assert!(extra.tokens.len() <= MAX_TOKENS && extra.contexts.len() <= formats.len());
         assert!(extra.contexts.is_sorted_by_key(|context| context.format), "{:?}", extra.contexts);
         for context in &extra.contexts {

@@ -2,10 +2,11 @@
 
 use super::body::{self, Body, Taken};
 use super::lane::State;
-use super::queue::{Answering, Asking, Move};
-use super::{Http1, Kind, opposite};
+use super::queue::{Answering, Asking};
+use super::{Http1, Kind};
 use crate::event::Direction;
 use crate::exchange::Outcome;
+use crate::protocol::moved::Move;
 use crate::protocol::tally::Skip;
 use crate::protocol::{Context, Gap};
 use crate::time::Nanos;
@@ -20,7 +21,10 @@ impl Http1 {
             self.may_be_answered(cx, dir);
         }
         match self.lane(dir).state {
-            State::Tunnel => cx.tally.skip(Skip::Upgraded, gap.len),
+            State::Tunnel => {
+                self.fresh &= gap.len == 0;
+                cx.tally.skip(Skip::Upgraded, gap.len);
+            }
             State::Skip(why) => cx.skip(self.understood, why, gap.len),
             State::Start if is_blank(&gap) => self.count_blank(cx, gap.len),
             State::Start if gap.len > 0 => self.hidden(cx, dir, gap.len, Move::from(&gap), Skip::Desync),
@@ -118,7 +122,7 @@ impl Http1 {
     /// Bytes of unknown content move where a response may begin, while the head of a request is not complete in the other
     /// direction. They may be its response, so it is told now, as far as it is known: told later it would wait for the next one.
     pub(super) fn may_be_answered(&mut self, cx: &mut Context<'_>, dir: Direction) {
-        let asks = opposite(dir);
+        let asks = dir.opposite();
         let begins = matches!(self.lane(dir).state, State::Start | State::Skip(_));
         if !begins || self.requests == Some(dir) || self.lane(asks).state != State::Head {
             return;

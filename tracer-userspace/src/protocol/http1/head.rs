@@ -5,6 +5,8 @@
 
 use memchr::memchr;
 
+use super::lines::Lines;
+
 /// Longest method that is taken for one.
 const MAX_METHOD: usize = 32;
 /// A target cut off by the end of the capture is kept if at least this much of it is there: what is printed is not
@@ -59,6 +61,8 @@ pub(super) struct Response {
     pub status: u16,
     pub length: Length,
     pub coding: Coding,
+    /// The connection goes on in HTTP/2 (status 101 with `Upgrade: h2c`, RFC 7540 section 3.2).
+    pub is_h2c: bool,
 }
 
 /// What a slice that begins at a message's first byte holds.
@@ -173,11 +177,18 @@ pub(super) fn response(bytes: &[u8]) -> Parsed<Response> {
     let status = u16::from(a - b'0') * 100 + u16::from(b - b'0') * 10 + u16::from(c - b'0');
     let mut found = Fields::NONE;
     let left = fields(rest, &mut found);
-    let response = Response { status, length: found.length, coding: found.coding };
+    let is_h2c = status == 101 && left.is_some() && upgrades_to(rest, b"h2c");
+    let response = Response { status, length: found.length, coding: found.coding, is_h2c };
     match left {
         Some(left) => Parsed::Whole(response, bytes.len() - left),
         None => Parsed::Part(Some(response)),
     }
+}
+
+/// Whether the one Upgrade field names this protocol.
+fn upgrades_to(lines: &[u8], protocol: &[u8]) -> bool {
+    let mut all = Lines(lines).filter(|(name, _)| name.eq_ignore_ascii_case(b"upgrade"));
+    all.next().is_some_and(|(_, value)| value.eq_ignore_ascii_case(protocol)) && all.next().is_none()
 }
 
 /// Which field a line belongs to, for lines that continue it.

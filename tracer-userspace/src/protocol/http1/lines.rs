@@ -10,7 +10,7 @@ use memchr::memchr;
 /// space. A field that is continued on the next line (obs-fold, RFC 9112 section 5.2) is left out: what it says is read in
 /// different ways by different servers.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Lines<'a>(pub &'a [u8]);
+pub(in crate::protocol) struct Lines<'a>(pub &'a [u8]);
 
 impl<'a> Lines<'a> {
     /// One line without its end.

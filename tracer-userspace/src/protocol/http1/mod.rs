@@ -47,6 +47,13 @@
 //! * a response's body followed blindly while other requests wait: those are `ResponseUnseen`, and the response's own end
 //!   is not known (`EndUnframed`): nothing that follows is counted as its own.
 //!
+//! # Tunnels
+//!
+//! After status 101 (RFC 9110 section 15.2.2) and after a CONNECT that was answered with 2xx (section 9.3.6) the connection carries something
+//! else, which is only counted: TLS mostly, or WebSocket. There is one exception: a tunnel in which the client's first call begins with a
+//! request carries HTTP/1 from its first byte, which is as certain a point as a connection's first byte. It is read, as it is on the
+//! proxy's own connection to the origin, so that a chain of calls does not end at a proxy. HTTP/2 follows an upgrade that named it (`h2c`).
+//!
 //! # Two views of one moment
 //!
 //! The probes record a call when it has ended. On a client with one thread that writes and another that reads, the
@@ -58,14 +65,12 @@
 mod body;
 mod call;
 mod end;
-mod extra;
 #[cfg(any(test, feature = "test-support"))]
 pub(crate) mod fuzzed;
 mod gap;
 mod head;
 mod lane;
-mod lines;
-mod mask;
+pub(super) mod lines;
 mod queue;
 mod request;
 mod response;
@@ -75,8 +80,10 @@ mod tests;
 
 use tracer_common::classify::{Class, classify_bytes};
 
+use super::http2::Http2;
+use super::recognise::Begin;
 use super::tally::Skip;
-use super::{Context, Parser, Piece};
+use super::{Context, Interest, Parser, Piece};
 use crate::event::Direction;
 use crate::time::Nanos;
 use lane::{Lane, State};
@@ -119,6 +126,10 @@ pub struct Http1 {
     /// In which direction bytes moved last.
     moved: Option<Direction>,
     understood: bool,
+    /// A CONNECT was answered, and nothing has moved in the tunnel yet: what it carries may be HTTP/1 again.
+    fresh: bool,
+    /// The connection was upgraded to HTTP/2, and this follows it now.
+    next: Option<Box<Http2>>,
 }
 
 impl Http1 {
@@ -138,6 +149,8 @@ impl Http1 {
             missing: 0,
             moved,
             understood: false,
+            fresh: false,
+            next: None,
         }
     }
 
@@ -150,7 +163,7 @@ impl Http1 {
 
     /// The direction of the responses, once that is known.
     fn responses(&self) -> Option<Direction> {
-        self.requests.map(opposite)
+        self.requests.map(Direction::opposite)
     }
 
     /// What a direction carries, given the first bytes of a message on it. `strict`: only bytes that are certain to be
@@ -173,10 +186,7 @@ impl Http1 {
 
     /// The protocol is certain: what was skipped before, because the beginning of this was missed, is accounted for.
     fn understand(&mut self, cx: &mut Context<'_>) {
-        if !self.understood {
-            self.understood = true;
-            cx.tally.skip(Skip::Joined, std::mem::take(cx.unclaimed));
-        }
+        cx.understand(&mut self.understood);
     }
 
     fn skip(&self, cx: &mut Context<'_>, why: Skip, bytes: usize) {
@@ -184,31 +194,37 @@ impl Http1 {
     }
 }
 
-fn opposite(dir: Direction) -> Direction {
-    match dir {
-        Direction::Rx => Direction::Tx,
-        Direction::Tx => Direction::Rx,
+/// A parser for a connection on which a call begins like a message.
+pub fn recognise(begin: &Begin<'_>) -> Option<Box<dyn Parser>> {
+    match classify_bytes(begin.data) {
+        Class::Http1Request | Class::Http1Response | Class::Prefix => {
+            Some(Box::new(Http1::new(begin.whole, begin.moved)))
+        }
+        Class::Unknown | Class::Http2 | Class::Tls => None,
     }
 }
 
 impl Parser for Http1 {
     fn feed(&mut self, cx: &mut Context<'_>, dir: Direction, piece: Piece<'_>) {
-        match piece {
-            Piece::Bytes(bytes) => self.bytes(cx, dir, &bytes),
-            Piece::Gap(gap) => self.gap(cx, dir, gap),
+        match (&mut self.next, piece) {
+            (Some(next), piece) => next.feed(cx, dir, piece),
+            (None, Piece::Bytes(bytes)) => self.bytes(cx, dir, &bytes),
+            (None, Piece::Gap(gap)) => self.gap(cx, dir, gap),
         }
     }
 
     fn lose(&mut self, cx: &mut Context<'_>, at: Nanos) {
-        self.lose_all(cx, at);
+        match &mut self.next {
+            Some(next) => next.lose(cx, at),
+            None => self.lose_all(cx, at),
+        }
     }
 
-    fn close(&mut self, cx: &mut Context<'_>, at: Nanos) {
-        self.end_all(cx, at, true);
-    }
-
-    fn finish(&mut self, cx: &mut Context<'_>, at: Nanos) {
-        self.end_all(cx, at, false);
+    fn end(&mut self, cx: &mut Context<'_>, at: Nanos, closed: bool) {
+        match &mut self.next {
+            Some(next) => next.end(cx, at, closed),
+            None => self.end_all(cx, at, closed),
+        }
     }
 
     fn understood(&self) -> bool {
@@ -216,10 +232,19 @@ impl Parser for Http1 {
     }
 
     fn pending(&self) -> u64 {
-        self.rx.pending() + self.tx.pending()
+        self.next.as_ref().map_or_else(|| self.rx.pending() + self.tx.pending(), |next| next.pending())
+    }
+
+    fn interest(&self) -> Interest {
+        match &self.next {
+            Some(next) => next.interest(),
+            // Nothing of an opaque tunnel is looked at any more.
+            None if self.rx.state == State::Tunnel && !self.fresh => Interest::Nothing,
+            None => Interest::Heads,
+        }
     }
 
     fn is_busy(&self) -> bool {
-        !self.queue.is_empty()
+        self.next.as_ref().map_or(!self.queue.is_empty(), |next| next.is_busy())
     }
 }

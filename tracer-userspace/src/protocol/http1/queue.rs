@@ -2,47 +2,12 @@
 
 use std::collections::VecDeque;
 
-use crate::event::{Mover, Stamp};
-use crate::exchange::{ExchangeId, Outcome, ResponseHead, Step};
-use crate::protocol::{Context, Gap};
+use crate::event::Stamp;
+use crate::exchange::{Outcome, ResponseHead, Trailer};
+use crate::protocol::Context;
+use crate::protocol::calls::Call;
+use crate::protocol::moved::Half;
 use crate::time::Nanos;
-
-/// When bytes moved, and who moved the last of them.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Move {
-    pub at: Nanos,
-    pub by: Mover,
-}
-
-impl From<Stamp> for Move {
-    fn from(stamp: Stamp) -> Self {
-        Self { at: stamp.at, by: Mover::from(&stamp) }
-    }
-}
-
-impl From<&Gap> for Move {
-    fn from(gap: &Gap) -> Self {
-        Self { at: gap.last, by: gap.by }
-    }
-}
-
-/// Bytes of one message so far, and when the last of them moved.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Half {
-    pub bytes: u64,
-    pub last: Nanos,
-    pub by: Mover,
-}
-
-impl Half {
-    pub(super) fn add(&mut self, bytes: u64, moved: Move) {
-        self.bytes = self.bytes.saturating_add(bytes);
-        if moved.at >= self.last {
-            self.last = moved.at;
-            self.by = moved.by;
-        }
-    }
-}
 
 /// How far a request is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +31,7 @@ pub(super) enum Answering {
 }
 
 /// A response that was seen before its request, waiting to be told after it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Held {
     pub stamp: Stamp,
     pub seq: u32,
@@ -111,16 +76,7 @@ impl Exchange {
 
     /// Tells its end.
     pub(super) fn end(self, cx: &mut Context<'_>, outcome: Outcome, at: Nanos) {
-        cx.tally.end(outcome);
-        cx.out.push(Step::End {
-            id: ExchangeId { conn: cx.conn, number: self.number },
-            request_end: self.request.last,
-            end: at,
-            by: self.response.by,
-            request_bytes: self.request.bytes,
-            response_bytes: self.response.bytes,
-            outcome,
-        });
+        Call::adopted(self.number, self.request, self.response).end(cx, outcome, at, Trailer::default());
     }
 }
 
@@ -132,6 +88,11 @@ pub(super) struct Queue {
 }
 
 impl Queue {
+    /// The number that the next exchange will have.
+    pub(super) fn next(&self) -> u32 {
+        self.next
+    }
+
     pub(super) fn len(&self) -> usize {
         self.exchanges.len()
     }

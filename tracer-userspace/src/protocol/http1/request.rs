@@ -3,12 +3,13 @@
 use super::body::{self, Body};
 use super::head::Request;
 use super::lane::State;
+use super::lines::Lines;
 use super::queue::{Answering, Asking};
-use super::{CALM, Http1, extra, mask, opposite};
+use super::{CALM, Http1};
 use crate::event::{Direction, Stamp};
-use crate::exchange::{ExchangeId, RequestHead, Side, Step};
-use crate::protocol::Context;
+use crate::exchange::{ExchangeId, Protocol, RequestHead, Side, Step};
 use crate::protocol::tally::Skip;
+use crate::protocol::{Context, extra, mask};
 
 impl Http1 {
     /// A request's head of `len` bytes, completed by the call of `stamp`.
@@ -66,12 +67,14 @@ impl Http1 {
         cx.tally.requests = cx.tally.requests.saturating_add(1);
         cx.tally.truncated = cx.tally.truncated.saturating_add(u64::from(truncated));
         let head = RequestHead {
+            protocol: Protocol::Http1,
             method: cx.names.method(request.method),
             target: mask::target(request.target, cx.limits),
             host: request.fields.host.and_then(|host| cx.names.host(host)),
             minor_version: request.minor,
+            is_message: false,
             truncated,
-            extra: extra::of(request, cx.limits),
+            extra: extra::read(Lines(request.lines), request.target, cx.limits),
         };
         let side = if dir == Direction::Rx { Side::Server } else { Side::Client };
         let id = ExchangeId { conn: cx.conn, number };
@@ -98,7 +101,7 @@ impl Http1 {
                 return false;
             }
             // Bytes that answer earlier requests have moved, and more are due: that is no batch.
-            let within = mark.new_call && mark.after == Some(opposite(dir));
+            let within = mark.new_call && mark.after == Some(dir.opposite());
             if within || (mark.new_call && self.exact) {
                 self.staggered = CALM;
             }
@@ -117,7 +120,7 @@ impl Http1 {
             self.missing = self.missing.saturating_add(1);
             return false;
         }
-        let other = self.lane(opposite(dir));
+        let other = self.lane(dir.opposite());
         if matches!(other.state, State::Skip(_)) {
             other.state = State::Start;
             cx.tally.resyncs = cx.tally.resyncs.saturating_add(1);

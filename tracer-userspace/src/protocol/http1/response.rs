@@ -4,10 +4,12 @@ use super::body::{self, Body};
 use super::head::{self, Parsed, Response};
 use super::lane::State;
 use super::queue::{Answering, Asking, Held};
-use super::{Http1, Kind, MAX_AHEAD, opposite};
+use super::{Http1, Kind, MAX_AHEAD};
 use crate::event::{Direction, Stamp};
 use crate::exchange::{ExchangeId, Outcome, ResponseHead, Step};
 use crate::protocol::Context;
+use crate::protocol::calls::Call;
+use crate::protocol::http2::Http2;
 use crate::protocol::tally::Skip;
 
 impl Http1 {
@@ -22,7 +24,7 @@ impl Http1 {
         truncated: bool,
     ) {
         self.understand(cx);
-        self.requests = Some(opposite(dir));
+        self.requests = Some(dir.opposite());
         self.lane(dir).tentative = None;
         let interim = (100..200).contains(&response.status) && response.status != 101;
         if interim && truncated {
@@ -53,10 +55,13 @@ impl Http1 {
             response.status == 101 || (exchange.is_connect && (200..300).contains(&response.status));
         // RFC 9110 sections 6.4.1, 15.3.5 and 15.4.5.
         let bodiless = exchange.is_head || matches!(response.status, 204 | 304);
-        let head = ResponseHead { status: response.status, truncated };
+        let head = ResponseHead { status: response.status, truncated, error: None };
         cx.tally.head(len as u64);
         cx.tally.truncated = cx.tally.truncated.saturating_add(u64::from(truncated));
-        if exchange.asking == Asking::Unseen {
+        if response.is_h2c && !truncated {
+            // What answers the request comes in HTTP/2.
+            cx.tally.interim = cx.tally.interim.saturating_add(1);
+        } else if exchange.asking == Asking::Unseen {
             exchange.held = Some(Box::new(Held { stamp: mark.stamp, seq: mark.seq, head }));
         } else {
             let id = ExchangeId { conn: cx.conn, number };
@@ -64,7 +69,7 @@ impl Http1 {
             cx.out.push(Step::Response { id, stamp: mark.stamp, seq: mark.seq, head });
         }
         if is_tunnel {
-            self.tunnel(cx, number);
+            self.tunnel(cx, number, response.is_h2c && !truncated);
             return;
         }
         let lane = self.lane(dir);
@@ -89,7 +94,7 @@ impl Http1 {
             return Some(exchange.number);
         }
         // A response to a head that is not complete (too large, too slow): the head is told as far as it is known.
-        let requests = opposite(dir);
+        let requests = dir.opposite();
         let lane = self.lane(requests);
         if lane.state == State::Head && lane.tentative.is_none() {
             let buffer = std::mem::take(&mut lane.buffer);
@@ -107,11 +112,20 @@ impl Http1 {
         ahead.then(|| self.queue.push())
     }
 
-    /// The protocol changes: this exchange is over, and whatever follows on the connection belongs to no other.
-    fn tunnel(&mut self, cx: &mut Context<'_>, number: u32) {
+    /// The protocol changes. This exchange is over, and whatever follows on the connection belongs to no other; or (`is_h2c`) all
+    /// that follows is HTTP/2's, beginning with the response to this request.
+    fn tunnel(&mut self, cx: &mut Context<'_>, number: u32, is_h2c: bool) {
         if let Some(exchange) = self.queue.remove(number) {
             let at = exchange.response.last;
-            exchange.end(cx, Outcome::Upgraded, at);
+            // Only where no request is missed, also none that came too early.
+            self.fresh = exchange.is_connect && self.exact && self.queue.is_empty();
+            match self.requests.filter(|_| is_h2c) {
+                Some(requests) => {
+                    let call = Call::adopted(number, exchange.request, exchange.response);
+                    self.next = Some(Box::new(Http2::upgraded(requests, call, self.queue.next())));
+                }
+                None => exchange.end(cx, Outcome::Upgraded, at),
+            }
             self.drop_where(cx, at, |_| true);
         }
         for lane in [&mut self.rx, &mut self.tx] {

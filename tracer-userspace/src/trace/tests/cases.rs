@@ -2,6 +2,7 @@
 
 use super::scenario::*;
 use crate::exchange::{Outcome, Side};
+use crate::random::Random;
 use crate::trace::Limits;
 
 const MAIN: u32 = 1000;
@@ -125,6 +126,36 @@ fn two_resumable_requests_on_a_loop_are_no_answer() {
     let out = w.run();
     assert_eq!(out.client(x).parent_span_id, None);
     assert_eq!(out.reason(x), "2 requests could have made this call");
+}
+
+/// Two calls of one request, 5 ms apart, while another request could go on; `turn`: of the second.
+fn side_by_side_and_slow(turn: u32) -> (Out, X, [X; 2]) {
+    let mut w = world();
+    w.turn = 1;
+    let other = incoming(&mut w, 0, MAIN);
+    let cancelled = outgoing(&mut w, "/b");
+    w.send(cancelled, MS, MAIN);
+    w.turn = 2;
+    let one = incoming(&mut w, 2 * MS, MAIN);
+    let first = call(&mut w, 3 * MS, MAIN, 20 * MS);
+    w.end_step(cancelled, Side::Client, 4 * MS, Outcome::Aborted);
+    w.turn = turn;
+    let second = call(&mut w, 8 * MS, MAIN, 20 * MS);
+    w.reply(one, 40 * MS, MAIN);
+    w.reply(other, 41 * MS, MAIN);
+    let out = w.run();
+    assert!(out.is_child(first, one));
+    (out, second, [one, other])
+}
+
+#[test]
+fn a_slow_turn_is_not_taken_for_the_next_one() {
+    // Found by OpenTelemetry's SDK in a service of Node: the loop had lost its processor between two calls of `Promise.all`.
+    let (out, second, _) = side_by_side_and_slow(2);
+    assert_eq!(out.client(second).parent_span_id, None);
+    assert_eq!(out.reason(second), "2 requests could have made this call");
+    let (out, second, [_, other]) = side_by_side_and_slow(3);
+    assert!(out.is_child(second, other), "the thread went back to wait: only the other could go on");
 }
 
 #[test]
@@ -338,6 +369,39 @@ fn what_a_process_calls_without_requests_is_not_linked_on_a_loop() {
     assert!(out.is_child(busy, one), "{}", out.reason(busy));
     assert_eq!(out.client(ping).parent_span_id, None);
     assert!(out.reason(ping).contains("outside requests"), "{}", out.reason(ping));
+}
+
+#[test]
+fn what_a_timer_calls_is_not_linked_on_a_loop_that_is_never_idle() {
+    let mut w = world();
+    // Requests come as they please, two or three of them at a time; each calls at once.
+    let (mut at, mut random, mut calls, mut pings) = (0, Random::new(7), Vec::new(), Vec::new());
+    let mut replies = Vec::new();
+    for _ in 0..1000 {
+        let one = incoming(&mut w, at, MAIN);
+        let x = outgoing(&mut w, "/b");
+        w.call(x, at + 10 * US, MAIN, tid(2, 0), MS);
+        replies.push((at + 6 * MS, one));
+        calls.push(x);
+        at += MS / 10 + (random.below(500) * random.below(4) * random.below(4)) as u64 * US;
+    }
+    for (end, one) in replies {
+        w.reply(one, end, MAIN);
+    }
+    for n in 1..at / (7 * MS) {
+        let ping = outgoing(&mut w, "/ping");
+        w.call(ping, n * 7 * MS + 50 * US, MAIN, tid(2, 0), MS);
+        pings.push(ping);
+    }
+    let out = w.run();
+    let linked = pings.iter().filter(|ping| out.client(**ping).parent_span_id.is_some()).count();
+    let told = pings.iter().filter(|ping| out.reason(**ping).contains("outside requests")).count();
+    assert!(
+        pings.len() > 80 && linked <= 16 && told + 20 >= pings.len(),
+        "{linked}, {told} of {}",
+        pings.len()
+    );
+    assert!(!calls.iter().any(|x| out.reason(*x).contains("outside requests")));
 }
 
 #[test]

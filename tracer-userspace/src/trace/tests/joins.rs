@@ -197,6 +197,73 @@ fn unix_sockets_join_by_their_offsets() {
 }
 
 #[test]
+fn datagrams_join_by_what_they_say_and_the_servers_port() {
+    let mut w = World::default();
+    let (x, far) = (pair(&mut w), pair(&mut w));
+    w.make_datagrams(x.0);
+    w.make_datagrams(far.0);
+    // The same, of another server.
+    (w.pipes[far.0].seq, w.pipes[far.0].reply_seq) = (w.pipes[x.0].seq, w.pipes[x.0].reply_seq);
+    let pipe = &mut w.pipes[far.0];
+    for end in [&mut pipe.client, &mut pipe.server] {
+        let Endpoints::Datagram { local_port, remote_port, .. } = &mut end.as_mut().unwrap().endpoints else {
+            panic!("made so above");
+        };
+        let port = if *remote_port == 0 { local_port } else { remote_port };
+        *port = 5353;
+    }
+    let (x, far) = (w.exchange(x.0, "a.example"), w.exchange(far.0, "a.example"));
+    run(&mut w, x, 0);
+    run(&mut w, far, 10 * US);
+    let out = w.run();
+    assert_eq!(joined_by(&out, x), ["connection"]);
+    assert_eq!(joined_by(&out, far), ["connection"]);
+    assert_eq!(out.client(x).tags.transport, Some("udp"));
+    assert!(out.client(x).tags.peer_port.is_some() && out.server(x).tags.peer_ip.is_none());
+}
+
+#[test]
+fn a_lookup_that_is_forwarded_under_the_same_number_is_not_joined_with_itself() {
+    let mut w = World::default();
+    let (asked, on) = (w.pipe(None, Some(2)), w.pipe(Some(2), None));
+    for pipe in [asked, on] {
+        w.make_datagrams(pipe);
+        (w.pipes[pipe].seq, w.pipes[pipe].reply_seq) = (5, 6);
+    }
+    let port = |end: &super::scenario::End| match end.endpoints {
+        Endpoints::Datagram { local_port, .. } => local_port,
+        _ => panic!("made so above"),
+    };
+    let server = port(w.pipes[asked].server.as_ref().unwrap());
+    if let Endpoints::Datagram { remote_port, .. } = &mut w.pipes[on].client.as_mut().unwrap().endpoints {
+        *remote_port = server;
+    }
+    let (asked, on) = (w.exchange(asked, "a.example"), w.exchange(on, "a.example"));
+    w.recv(asked, 0, tid(2, 0));
+    w.send(on, US, tid(2, 0));
+    w.got(on, MS, tid(2, 0));
+    w.reply(asked, MS + US, tid(2, 0));
+    let out = w.run();
+    assert_eq!(out.server(asked).parent_span_id, None);
+    assert_eq!(out.client(on).parent_span_id, Some(out.server(asked).span_id));
+}
+
+#[test]
+fn a_lookup_that_nobody_answers_is_over_when_the_request_is_that_it_was_made_for() {
+    let mut w = World::default();
+    let (request, lookup) = (w.pipe(None, Some(2)), w.pipe(Some(2), None));
+    w.make_datagrams(lookup);
+    let (request, lookup) = (w.exchange(request, "/page"), w.exchange(lookup, "a.example"));
+    w.recv(request, 0, tid(2, 0));
+    w.send(lookup, MS, tid(2, 0));
+    w.reply(request, 20 * MS, tid(2, 0));
+    w.end_step(lookup, Side::Client, 5000 * MS, Outcome::Unanswered);
+    let out = w.run();
+    assert!(out.is_child(lookup, request));
+    assert_eq!(out.client(lookup).duration, 19 * MS);
+}
+
+#[test]
 fn unix_sockets_from_before_the_capture_join_in_order() {
     let mut w = World::default();
     let x = pair(&mut w);

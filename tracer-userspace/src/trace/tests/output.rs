@@ -118,7 +118,7 @@ fn speed() {
 #[test]
 fn records_are_not_larger_than_the_limits_presume() {
     assert!(
-        size_of::<crate::trace::record::Record>() <= 480,
+        size_of::<crate::trace::record::Record>() <= 528,
         "{}",
         size_of::<crate::trace::record::Record>()
     );

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use tracer_common::abi::{ConnId, PEEK_BYTES};
 
 use crate::causality::Evidence;
-use crate::event::{Endpoints, Open, Role, Stamp};
-use crate::exchange::{ExchangeId, Extra, Outcome, RequestHead, ResponseHead, Side, Step, TraceContext};
+use crate::event::{Endpoints, Open, Role, Scene, Stamp};
+use crate::exchange::{
+    ExchangeId, Extra, Outcome, RequestHead, ResponseHead, Side, Step, TraceContext, Trailer,
+};
 use crate::export::json::ToJson;
 use crate::time::{ClockAnchor, Nanos};
 use crate::trace::{Engine, Limits, Services, Settings, Span, SpanId, Stats};
@@ -94,6 +96,8 @@ pub struct World {
     pub mn: BTreeSet<u32>,
     pub limits: Option<Limits>,
     pub settings: Settings,
+    /// The turn in which threads do what is told next; 0: not known.
+    pub turn: u32,
     cut: bool,
     sockets: u64,
 }
@@ -112,6 +116,7 @@ impl Default for World {
             mn: BTreeSet::new(),
             limits: None,
             settings: RULES,
+            turn: 0,
             cut: false,
             sockets: 0,
         }
@@ -190,6 +195,19 @@ impl World {
         p.reply_seq = 0;
     }
 
+    /// Turns a connection into UDP sockets, of which the server's knows nobody.
+    pub fn make_datagrams(&mut self, pipe: Pipe) {
+        let p = &mut self.pipes[pipe];
+        for end in [&mut p.client, &mut p.server].into_iter().flatten() {
+            let Endpoints::Inet { local, local_port, remote, remote_port } = end.endpoints else { continue };
+            let any = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+            end.endpoints = match end.role {
+                Role::Passive => Endpoints::Datagram { local: any, local_port, remote: any, remote_port: 0 },
+                _ => Endpoints::Datagram { local, local_port, remote, remote_port },
+            };
+        }
+    }
+
     /// The thread that called connect, and when.
     pub fn connected(&mut self, pipe: Pipe, at: u64, tid: u32) {
         let end = self.pipes[pipe].client.as_mut().unwrap();
@@ -237,7 +255,8 @@ impl World {
     fn step(&mut self, x: X, side: Side, at: u64, tid: u32) -> Option<ExchangeId> {
         let p = &mut self.pipes[x.0];
         let end = if side == Side::Client { p.client.as_mut() } else { p.server.as_mut() }?;
-        let stamp = Stamp { at: Nanos(T0 + at), tgid: end.pid, tid, ..Stamp::default() };
+        let scene = Scene { turn: self.turn, ..Scene::default() };
+        let stamp = Stamp { at: Nanos(T0 + at), tgid: end.pid, tid, scene };
         if !std::mem::replace(&mut end.opened, true) {
             let open = Open {
                 conn: end.conn,
@@ -276,7 +295,7 @@ impl World {
             id,
             stamp,
             seq: exchange.reply_seq.wrapping_add(end.shift),
-            head: ResponseHead { status: exchange.status, truncated: false },
+            head: ResponseHead { status: exchange.status, truncated: false, error: None },
         }));
         Some(id)
     }
@@ -286,8 +305,10 @@ impl World {
         let (end, slot) = if side == Side::Client { (&p.client, e.sent) } else { (&p.server, e.read) };
         if let (Some(end), Some((number, first))) = (end, slot) {
             self.feed.push(Feed::Step(Step::End {
+                trailer: Trailer::default(),
                 id: ExchangeId { conn: end.conn, number },
                 request_end: Nanos(T0 + first),
+                request_by: Default::default(),
                 end: Nanos(T0 + at),
                 by: Default::default(),
                 request_bytes: 100,

@@ -53,7 +53,7 @@ fn a_truncated_response_head_ends_before_the_next_message() {
     kernel.call(Rx, &get("/201"), 30);
     kernel.call(Tx, &ok(201, 3), 40);
     let told = told(&kernel);
-    assert!(told[0].response.unwrap().0.truncated);
+    assert!(told[0].response.as_ref().unwrap().0.truncated);
     assert_eq!(
         short(&told),
         [

@@ -45,7 +45,7 @@ fn a_whole_exchange_has_its_times_and_bytes() {
     assert_eq!(told.len(), 1);
     assert_eq!(&*told[0].target, "/200?token=***");
     assert_eq!(told[0].first.0, 10);
-    assert_eq!(told[0].response.unwrap().1.0, 20);
+    assert_eq!(told[0].response.as_ref().unwrap().1.0, 20);
     let (outcome, request_end, end, request_bytes, response_bytes) = told[0].end.unwrap();
     assert_eq!((outcome, request_end.0, end.0), (Outcome::Complete, 10, 20));
     assert_eq!(
@@ -169,7 +169,7 @@ fn interim_responses_are_not_the_answer() {
     kernel.call(Tx, last, 40);
     let (told, streams) = run(&kernel);
     assert_eq!(told.len(), 1);
-    assert_eq!(told[0].response.unwrap().0.status, 201);
+    assert_eq!(told[0].response.as_ref().unwrap().0.status, 201);
     let (outcome, request_end, end, _, response_bytes) = told[0].end.unwrap();
     assert_eq!((outcome, request_end.0, end.0), (Outcome::Complete, 30, 40));
     assert_eq!(response_bytes, 25 + last.len() as u64);
@@ -199,7 +199,8 @@ fn an_upgrade_ends_the_exchange_at_its_head() {
         ),
         (
             b"CONNECT h:443 HTTP/1.1\r\n\r\n",
-            b"HTTP/1.1 200 Connected\r\nContent-Length: 7\r\n\r\n\x16\x03\x01\0\0\0\0",
+            // The other end speaks first: that is no HTTP, whatever comes then.
+            b"HTTP/1.1 200 Connected\r\nContent-Length: 7\r\n\r\nSSH-2.0",
         ),
     ];
     for (request, response) in upgrades {
@@ -216,6 +217,59 @@ fn an_upgrade_ends_the_exchange_at_its_head() {
         let upgraded = streams.ledger().tally.skipped(crate::protocol::tally::Skip::Upgraded);
         assert_eq!(upgraded, 7 + (get("/inside").len() + ok(200, 2).len()) as u64);
     }
+}
+
+/// A proxy's connection behind its answer to a CONNECT.
+fn tunnel() -> Kernel {
+    let mut kernel = server();
+    kernel.call(Rx, b"CONNECT h:80 HTTP/1.1\r\n\r\n", 10);
+    kernel.call(Tx, b"HTTP/1.1 200 Connected\r\n\r\n", 20);
+    kernel
+}
+
+#[test]
+fn a_tunnel_in_which_http_is_spoken_is_read() {
+    let mut kernel = tunnel();
+    kernel.call(Rx, &[get("/200"), get("/404")].concat(), 30);
+    kernel.call(Tx, &ok(200, 1), 40);
+    kernel.call(Tx, &ok(404, 1), 50);
+    kernel.close(60);
+    let (told, streams) = run(&kernel);
+    let inside = complete(&[200, 404]);
+    assert_eq!(short(&told), [vec![("CONNECT h:80".into(), Some(200), Outcome::Upgraded)], inside].concat());
+    assert_eq!(streams.ledger().tally.skipped(crate::protocol::tally::Skip::Upgraded), 0);
+}
+
+#[test]
+fn a_tunnel_that_does_not_begin_with_a_request_is_opaque() {
+    let hello: &[u8] = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
+    for begin in [Some((Rx, hello)), Some((Tx, b"220 mail ready\r\n")), None] {
+        let mut kernel = tunnel();
+        match begin {
+            Some((dir, bytes)) => kernel.call(dir, bytes, 30),
+            None => kernel.sendfile(Rx, 100, 30),
+        }
+        kernel.call(Rx, &get("/200"), 40);
+        kernel.call(Tx, &ok(200, 1), 50);
+        kernel.close(60);
+        let (told, streams) = run(&kernel);
+        assert_eq!(short(&told), [("CONNECT h:80".into(), Some(200), Outcome::Upgraded)]);
+        let first = begin.map_or(100, |(_, bytes)| bytes.len());
+        let upgraded = streams.ledger().tally.skipped(crate::protocol::tally::Skip::Upgraded);
+        assert_eq!(upgraded, (first + get("/200").len() + ok(200, 1).len()) as u64);
+    }
+}
+
+#[test]
+fn a_tunnel_stays_one_when_calls_were_missed() {
+    let mut kernel = server();
+    kernel.call(Rx, b"GET /ws HTTP/1.1\r\nUpgrade: websocket\r\n\r\n", 10);
+    kernel.call(Tx, b"HTTP/1.1 101 Switching Protocols\r\n\r\n", 20);
+    kernel.missed(30);
+    kernel.call(Rx, &get("/200"), 40);
+    kernel.call(Tx, &ok(200, 1), 50);
+    kernel.close(60);
+    assert_eq!(short(&told(&kernel)), [("GET /ws".into(), Some(101), Outcome::Upgraded)]);
 }
 
 #[test]
