@@ -219,11 +219,11 @@ impl Probes {
     /// Chooses a process, or drops it.
     pub fn mark(&mut self, pid: u32, wanted: bool) -> Result<(), LoadError> {
         let index = pid >> 3;
+        let _undisturbed = self.undisturbed();
         let mut bytes = self.processes.get(&index, 0).map_err(map_failed("PROCESSES"))?;
         if let Some(byte) = bytes.get_mut((pid & 7) as usize) {
             *byte = u8::from(wanted);
         }
-        let _undisturbed = self.undisturbed();
         self.processes.set(index, bytes, 0).map_err(map_failed("PROCESSES"))
     }
 
@@ -254,6 +254,7 @@ impl Probes {
 
     /// Sets one of `tracer_common::abi::mode`.
     pub fn set_mode(&mut self, mode: u32) -> Result<(), LoadError> {
+        let _undisturbed = self.undisturbed();
         self.mode.set(0, mode, 0).map_err(map_failed("MODE"))
     }
 
@@ -286,11 +287,19 @@ impl Probes {
         self.misses.forget(&self.counters);
     }
 
+    /// Records that did not fit into the ring since the start: to be asked often.
+    pub fn lost_ring_full(&self) -> u64 {
+        let _undisturbed = self.undisturbed();
+        sum(&self.counters, counter::LOST_RING_FULL)
+    }
+
     fn counted(&self) -> Counted {
         let mut values = [0; counter::COUNT as usize];
+        let undisturbed = self.undisturbed();
         for (index, value) in (0..).zip(&mut values) {
             *value = sum(&self.counters, index);
         }
+        drop(undisturbed);
         Counted { values, missed: self.misses.count() }
     }
 

@@ -203,7 +203,7 @@ impl Recorder {
             // A connection that spoke while this was going on was not quiet, but its record tells what was before.
             self.drain();
             *next_sweep = Instant::now() + SWEEP.max(spent * SWEEP_SHARE);
-            let lost = self.probes.counters().lost_ring_full;
+            let lost = self.probes.lost_ring_full();
             let has_lost = std::mem::replace(&mut self.lost, lost) != lost;
             let Self { pipeline, sinks, .. } = self;
             pipeline.tick(now, has_lost, &mut |observation| sinks.observe(observation));
