@@ -22,6 +22,7 @@ pub mod recording;
 pub mod report;
 pub mod secret;
 pub mod service;
+pub mod spans;
 pub mod stream;
 pub mod target;
 pub mod tcap;

@@ -4,4 +4,4 @@ mod call_json;
 pub mod json;
 pub mod read;
 mod span_json;
-mod timestamp;
+pub mod timestamp;
