@@ -20,7 +20,7 @@ Examples:
   tracer record -d 30s -o traces.json        trace all services of this host, for 30 seconds
   tracer record --port 8080 -o traces.json   only connections to or from port 8080; Ctrl-C ends it
   tracer record -d 30s -o capture.tcap       keep what was seen, for later: tracer analyze capture.tcap
-  tracer show traces.json                    the slowest traces, as waterfalls
+  tracer show traces.json                    operations, and the slowest traces as waterfalls
   tracer doctor                              what this host allows, and what will be missing
 
 Exit codes:
@@ -41,7 +41,7 @@ pub enum Command {
     Record(Box<RecordArgs>),
     /// Turn a capture (.tcap) into traces: anywhere, at any time, without root
     Analyze(AnalyzeArgs),
-    /// Show the slowest traces of a file
+    /// Show the operations of a file of traces, and its slowest traces
     Show(ShowArgs),
     /// Say what this host allows, which hooks will be used, and what will be missing
     Doctor(DoctorArgs),
@@ -207,15 +207,34 @@ pub struct AnalyzeArgs {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  tracer show traces.json
-  tracer show traces.json --slowest 20")]
+  tracer show traces.json                              operations, and the five slowest traces
+  tracer show traces.json --slowest 20 --errors        those with failures
+  tracer show traces.json --op 'POST *' --min-duration 250ms
+  tracer show traces.json --trace 4bf92f               one of them, whole
+
+Exit codes: 0 all was read; 1 it cannot be; 2 spans had to be left out (stderr says which).")]
 pub struct ShowArgs {
-    /// The file that `tracer record` wrote
+    /// The file that `tracer record` wrote; - is standard input
     #[arg(default_value = "traces.json")]
     pub file: PathBuf,
     /// How many traces, the slowest first
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub slowest: usize,
+    /// Only spans that failed, and the traces they are in
+    #[arg(long)]
+    pub errors: bool,
+    /// Only operations with such names, as in --op 'POST *'; a word without * or ? may stand anywhere in the name
+    #[arg(long, value_name = "GLOB")]
+    pub op: Option<String>,
+    /// Only services with such names
+    #[arg(long, value_name = "GLOB")]
+    pub service: Option<String>,
+    /// Only spans that lasted so long or longer, as in 250ms
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub min_duration: Option<std::time::Duration>,
+    /// One trace, whole: its id, or as much of its beginning as tells it from the others
+    #[arg(long, value_name = "ID", conflicts_with_all = ["slowest", "errors", "op", "service", "min_duration"])]
+    pub trace: Option<String>,
     /// Width in columns (default: the terminal's)
     #[arg(long, value_name = "COLUMNS")]
     pub width: Option<usize>,

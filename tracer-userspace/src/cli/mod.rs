@@ -11,6 +11,7 @@ mod logger;
 mod output;
 mod record;
 mod show;
+mod span_file;
 
 use std::process::ExitCode;
 

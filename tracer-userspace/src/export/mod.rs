@@ -2,6 +2,5 @@
 
 mod call_json;
 pub mod json;
-pub mod read;
 mod span_json;
 pub mod timestamp;

@@ -1,7 +1,12 @@
-//! What a person reads: the waterfall of a trace and the summary of a run. Pure formatting; the caller prints.
+//! What a person reads: operations and waterfalls of a file of traces, and the summary of a run. Pure formatting; the caller prints.
 
 pub mod account;
+pub mod filter;
 pub mod latency;
+pub mod listing;
+pub mod operations;
+pub mod paint;
 pub mod summary;
 pub mod text;
+pub mod tree;
 pub mod waterfall;
