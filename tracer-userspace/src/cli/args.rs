@@ -43,6 +43,8 @@ pub enum Command {
     Analyze(AnalyzeArgs),
     /// Show the operations of a file of traces, and its slowest traces
     Show(ShowArgs),
+    /// Compare two files of traces: which operations changed in rate, errors or time
+    Diff(DiffArgs),
     /// Say what this host allows, which hooks will be used, and what will be missing
     Doctor(DoctorArgs),
 }
@@ -235,6 +237,21 @@ pub struct ShowArgs {
     /// One trace, whole: its id, or as much of its beginning as tells it from the others
     #[arg(long, value_name = "ID", conflicts_with_all = ["slowest", "errors", "op", "service", "min_duration"])]
     pub trace: Option<String>,
+    /// Width in columns (default: the terminal's)
+    #[arg(long, value_name = "COLUMNS")]
+    pub width: Option<usize>,
+}
+
+/// Options of `diff`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  tracer diff before.json after.json")]
+pub struct DiffArgs {
+    /// Traces from before the change; - is standard input
+    pub before: PathBuf,
+    /// Traces from after it
+    pub after: PathBuf,
     /// Width in columns (default: the terminal's)
     #[arg(long, value_name = "COLUMNS")]
     pub width: Option<usize>,

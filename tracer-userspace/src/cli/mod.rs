@@ -2,6 +2,7 @@
 
 mod analyze;
 mod args;
+mod diff;
 mod doctor;
 mod exchanges;
 mod headers;
@@ -30,6 +31,7 @@ pub fn run() -> ExitCode {
             None => analyze::run(&args),
         },
         Command::Show(args) => show::run(&args),
+        Command::Diff(args) => diff::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     };
     match result {

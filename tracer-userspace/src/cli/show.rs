@@ -30,8 +30,7 @@ pub fn run(args: &ShowArgs) -> Result<ExitCode> {
     let source = Source::open(&args.file)?;
     let table = table(&source)?;
     let stdout = std::io::stdout();
-    let width = args.width.or_else(|| terminal_width(&stdout)).unwrap_or(DEFAULT_WIDTH).clamp(80, 400);
-    let style = Style { width, color: has_color(&stdout), ..Style::default() };
+    let style = style(&stdout, args.width);
     let text = match &args.trace {
         Some(id) => one(&source, &table, id, style)?,
         None => overview(&source, &table, args, style)?,
@@ -42,6 +41,12 @@ pub fn run(args: &ShowArgs) -> Result<ExitCode> {
         other => other.context("cannot print")?,
     }
     Ok(if table.problems.lost_any() { ExitCode::from(BAD_INPUT) } else { ExitCode::SUCCESS })
+}
+
+/// For what is printed there; `width` is what was asked for.
+pub(super) fn style(stdout: &std::io::Stdout, width: Option<usize>) -> Style {
+    let width = width.or_else(|| terminal_width(stdout)).unwrap_or(DEFAULT_WIDTH).clamp(80, 400);
+    Style { width, color: has_color(stdout), ..Style::default() }
 }
 
 fn overview(source: &Source, table: &Table, args: &ShowArgs, style: Style) -> Result<String> {
