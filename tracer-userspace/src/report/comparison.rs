@@ -46,7 +46,11 @@ pub fn render(compared: &[Compared], style: Style) -> String {
         let pad = room.saturating_sub(name.chars().count());
         let _ = writeln!(out, "{name}{:pad$}  {}", "", painted(one, &words, style));
         let (before, after) = (&one.before, &one.after);
-        let both = |before: String, after: String| format!("{before} {arrow} {after}");
+        let none = || "-".to_owned();
+        let both = |first: String, second: String| {
+            let first = if before.count > 0 { first } else { none() };
+            format!("{first} {arrow} {}", if after.count > 0 { second } else { none() })
+        };
         let line = format!(
             "  {:<15} {:<15} {:<15} {:<15} {}",
             both(count(before.count), count(after.count)),
@@ -59,8 +63,9 @@ pub fn render(compared: &[Compared], style: Style) -> String {
     }
     let _ = writeln!(
         out,
-        "\nA change is named if chance would bring one like it in any of these operations less than {} times in a hundred, and it is large \
-         enough to matter. Both files need {MIN_REQUESTS} requests for that. Other load makes other times: compare like with like.",
+        "\nA change is named where chance would bring one like it, in any of these operations, in less than {:.0} of 100 such comparisons, and\n\
+         where it is large enough to matter; both files need {MIN_REQUESTS} requests for that. Other load makes other times: compare like\n\
+         with like.",
         LEVEL * 100.0
     );
     out

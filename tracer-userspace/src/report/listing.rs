@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::operations::{Operation, Operations};
 use super::paint::Paint;
-use super::text::{Duration, count, fit};
+use super::text::{Duration, count, fit, fit_pair};
 use super::waterfall::Style;
 use crate::spans::{Kind, Table};
 
@@ -16,8 +16,11 @@ pub fn render(table: &Table, operations: &Operations, style: Style, max: usize) 
     let paint = Paint(style.color);
     let ellipsis = if style.unicode { '…' } else { '~' };
     let shown = operations.all.get(..max).unwrap_or(&operations.all);
-    let names: Vec<String> = shown.iter().map(|operation| name(table, operation, style)).collect();
-    let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(BETWEEN.len());
+    let names: Vec<_> = shown.iter().map(|operation| name(table, operation, style)).collect();
+    let length = |(service, between, what): &(&str, &str, String)| {
+        service.chars().count() + between.chars().count() + what.chars().count()
+    };
+    let longest = names.iter().map(length).max().unwrap_or(0).max(BETWEEN.len());
     let width = longest.min(style.width.max(80) - NUMBERS);
     let mut out = String::new();
     // Writing into a string does not fail.
@@ -29,12 +32,12 @@ pub fn render(table: &Table, operations: &Operations, style: Style, max: usize) 
             "operation", "count", "per s", "errors", "p50", "p95", "p99", "time"
         ))
     );
-    for (operation, name) in shown.iter().zip(names) {
+    for (operation, (service, between, what)) in shown.iter().zip(names) {
         let errors = format!("{:>8}", count(operation.errors));
         let _ = writeln!(
             out,
             "{:width$}{:>9}{:>8}{}{:>8}{:>8}{:>8}{:>7}",
-            fit(&name, width, ellipsis),
+            fit_pair(service, between, &what, width, ellipsis),
             count(operation.count),
             rate(operation.count, operations.observed),
             if operation.errors > 0 { paint.bad(&errors) } else { paint.plain(&errors) },
@@ -65,19 +68,16 @@ pub fn render(table: &Table, operations: &Operations, style: Style, max: usize) 
 /// What lies between caller and callee.
 const BETWEEN: &str = "(network, waiting to be read)";
 
-fn name(table: &Table, operation: &Operation, style: Style) -> String {
+/// Service, what stands between, and what was done.
+fn name<'a>(table: &'a Table, operation: &Operation, style: Style) -> (&'a str, &'static str, String) {
     let (service, what, peer) =
         (table.name(operation.service), table.name(operation.operation), table.name(operation.peer));
     match (operation.kind, style.unicode) {
         (Kind::Client | Kind::Producer, unicode) => {
-            let arrow = if unicode { '→' } else { '>' };
-            if peer.is_empty() {
-                format!("{service} {arrow} {what}")
-            } else {
-                format!("{service} {arrow} {what} ({peer})")
-            }
+            let what = if peer.is_empty() { what.to_owned() } else { format!("{what} ({peer})") };
+            (service, if unicode { " → " } else { " > " }, what)
         }
-        (Kind::Server | Kind::Consumer | Kind::Internal, _) => format!("{service} {what}"),
+        (Kind::Server | Kind::Consumer | Kind::Internal, _) => (service, " ", what.to_owned()),
     }
 }
 

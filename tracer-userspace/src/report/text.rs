@@ -69,6 +69,13 @@ pub fn fit(name: &str, width: usize, ellipsis: char) -> String {
     name.chars().map(safe).take(width.saturating_sub(1)).chain((width > 0).then_some(ellipsis)).collect()
 }
 
+/// A service and what it did, in `width` columns: a long name of a service is cut, to a third of them at worst, lest nothing is left for what it did.
+pub fn fit_pair(service: &str, between: &str, what: &str, width: usize, ellipsis: char) -> String {
+    let rest = between.chars().count() + what.chars().count();
+    let room = width.saturating_sub(rest).max(width / 3);
+    fit(&format!("{}{between}{what}", fit(service, room, ellipsis)), width, ellipsis)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,5 +119,13 @@ mod tests {
         assert_eq!(fit("service", 4, '…'), "ser…");
         assert_eq!(fit("a\x1b[2J", 9, '…'), "a?[2J");
         assert_eq!(fit("abc", 0, '…'), "");
+    }
+
+    #[test]
+    fn a_long_service_leaves_room_for_what_it_did() {
+        assert_eq!(fit_pair("shop", " ", "GET /", 10, '…'), "shop GET /");
+        assert_eq!(fit_pair("a-long-service", " ", "GET /", 10, '…'), "a-l… GET /");
+        assert_eq!(fit_pair("a-long-service", " ", "GET /cart/items", 12, '…'), "a-l… GET /c…");
+        assert_eq!(fit_pair("a\x1bb", " ", "c", 10, '…'), "a?b c");
     }
 }

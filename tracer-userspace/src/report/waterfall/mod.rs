@@ -12,7 +12,7 @@ pub use details::Details;
 
 use self::fold::{Line, lines};
 use super::paint::Paint;
-use super::text::{Duration, count, fit};
+use super::text::{Duration, count, fit, fit_pair};
 use super::tree;
 use crate::breakdown::{Segment, critical_path, self_times};
 use crate::spans::{Kind, NO_ROW, Row, Table, Trace};
@@ -172,7 +172,7 @@ impl Picture<'_> {
     ) -> fmt::Result {
         let Some(first) = self.spans_of(line).next() else { return Ok(()) };
         let paint = Paint(style.color);
-        let name = fit(&self.name(first, line, style), name_width, style.ellipsis());
+        let name = self.name(first, line, style, name_width);
         let pad = name_width.saturating_sub(name.chars().count());
         let sum = |of: fn(&Drawn<'_>) -> u64| self.spans_of(line).map(of).fold(0, u64::saturating_add);
         let text = format!(
@@ -189,7 +189,7 @@ impl Picture<'_> {
         writeln!(out, "{}", text.trim_end())
     }
 
-    fn name(&self, span: &Drawn<'_>, line: &Line, style: Style) -> String {
+    fn name(&self, span: &Drawn<'_>, line: &Line, style: Style, width: usize) -> String {
         let calls = matches!(span.row.kind, Kind::Client | Kind::Producer);
         let arrow = match (calls, style.unicode) {
             (true, true) => "→ ",
@@ -198,8 +198,9 @@ impl Picture<'_> {
         };
         // Of a call to a database the statement says more than its first word.
         let what = span.details.statement.as_deref().unwrap_or_else(|| self.table.name(span.row.operation));
-        let indent = 2 * line.depth.min(MAX_INDENT);
-        format!("{:indent$}{arrow}{} {what}", "", self.table.name(span.row.service))
+        let indent = format!("{:1$}{arrow}", "", 2 * line.depth.min(MAX_INDENT));
+        let room = width.saturating_sub(indent.chars().count());
+        indent + &fit_pair(self.table.name(span.row.service), " ", what, room, style.ellipsis())
     }
 
     /// How many a line stands for, and what [`Details::mark`] says.
