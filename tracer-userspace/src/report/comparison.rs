@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::compare::{Change, Compared, LEVEL, MIN_REQUESTS};
 use super::paint::Paint;
-use super::text::{Duration, count, fit};
+use super::text::{Duration, count, fit, wrapped};
 use super::waterfall::Style;
 use crate::spans::Kind;
 
@@ -61,13 +61,14 @@ pub fn render(compared: &[Compared], style: Style) -> String {
         );
         let _ = writeln!(out, "{}", line.trim_end());
     }
-    let _ = writeln!(
-        out,
-        "\nA change is named where chance would bring one like it, in any of these operations, in less than {:.0} of 100 such comparisons, and\n\
-         where it is large enough to matter; both files need {MIN_REQUESTS} requests for that. Other load makes other times: compare like\n\
-         with like.",
+    out.push('\n');
+    let text = format!(
+        "A change is named where chance would bring one like it, in any of these operations, in less than {:.0} of 100 such comparisons, \
+         and where it is large enough to matter; both files need {MIN_REQUESTS} requests for that. Other load makes other times: \
+         compare like with like.",
         LEVEL * 100.0
     );
+    out.push_str(&wrapped(&text, 0, width));
     out
 }
 

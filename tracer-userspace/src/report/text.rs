@@ -69,6 +69,29 @@ pub fn fit(name: &str, width: usize, ellipsis: char) -> String {
     name.chars().map(safe).take(width.saturating_sub(1)).chain((width > 0).then_some(ellipsis)).collect()
 }
 
+/// A sentence in lines of `width` columns, each after `indent` spaces; words are not cut. Control characters become `?`.
+pub fn wrapped(sentence: &str, indent: usize, width: usize) -> String {
+    let mut text = String::new();
+    let mut column = 0;
+    for word in sentence.split(' ') {
+        let length = word.chars().count();
+        if column > 0 && column + 1 + length <= width {
+            text.push(' ');
+            column += 1;
+        } else {
+            if column > 0 {
+                text.push('\n');
+            }
+            text.extend(std::iter::repeat_n(' ', indent));
+            column = indent;
+        }
+        text.extend(word.chars().map(|c| if c.is_control() { '?' } else { c }));
+        column += length;
+    }
+    text.push('\n');
+    text
+}
+
 /// A service and what it did, in `width` columns: a long name of a service is cut, to a third of them at worst, lest nothing is left for what it did.
 pub fn fit_pair(service: &str, between: &str, what: &str, width: usize, ellipsis: char) -> String {
     let rest = between.chars().count() + what.chars().count();
@@ -119,6 +142,12 @@ mod tests {
         assert_eq!(fit("service", 4, '…'), "ser…");
         assert_eq!(fit("a\x1b[2J", 9, '…'), "a?[2J");
         assert_eq!(fit("abc", 0, '…'), "");
+    }
+
+    #[test]
+    fn sentences_are_wrapped_between_words() {
+        assert_eq!(wrapped("one two three", 2, 9), "  one two\n  three\n");
+        assert_eq!(wrapped("extraordinarily a\nb", 1, 5), " extraordinarily\n a?b\n");
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub use details::Details;
 
 use self::fold::{Line, lines};
 use super::paint::Paint;
-use super::text::{Duration, count, fit, fit_pair};
+use super::text::{Duration, count, fit, fit_pair, wrapped};
 use super::tree;
 use crate::breakdown::{Segment, critical_path, self_times};
 use crate::spans::{Kind, NO_ROW, Row, Table, Trace};
@@ -75,9 +75,10 @@ struct Picture<'a> {
 /// What the columns are called.
 pub fn legend(style: Style) -> String {
     let (path, rest) = if style.unicode { ('█', '▒') } else { ('#', '=') };
-    format!(
-        "Each line: service, what was asked; {path} on the critical path, {rest} not; when it began, how long it took, how much of that in itself.\n"
-    )
+    let text = format!(
+        "Each line: service, what was asked; {path} on the critical path, {rest} not; when it began, how long it took, how much of that in itself."
+    );
+    wrapped(&text, 0, style.width.max(MIN_WIDTH))
 }
 
 /// Draws a trace. `details` reads what the table leaves out of a row; `sentence` is a line for the head.
@@ -132,7 +133,7 @@ impl Picture<'_> {
         }
         writeln!(out, "  {start}")?;
         if let Some(sentence) = sentence {
-            writeln!(out, "  {sentence}")?;
+            out.push_str(&wrapped(sentence, 2, style.width.max(MIN_WIDTH)));
         }
         Ok(())
     }
