@@ -121,17 +121,20 @@ impl Picture<'_> {
         let start =
             u64::try_from(self.start).map(|nanos| Rfc3339Micros(nanos).to_string()).unwrap_or_default();
         let id = fit(&trace.id, 32, style.ellipsis());
-        write!(
+        let (took, spans) = (Duration(self.table.duration(trace)), count(self.spans.len() as u64));
+        let failed = match trace.errors {
+            0 => String::new(),
+            errors => format!("  {} failed", count(errors.into())),
+        };
+        let width = format!("trace {id}  {took}  {spans} spans{failed}  {start}").chars().count();
+        // By the time of day logs are searched: it is never left out.
+        let between = if width <= style.width.max(MIN_WIDTH) { "  " } else { "\n  " };
+        writeln!(
             out,
-            "trace {}  {}  {} spans",
+            "trace {}  {took}  {spans} spans{}{between}{start}",
             paint.strong(&id),
-            Duration(self.table.duration(trace)),
-            count(self.spans.len() as u64)
+            paint.bad(&failed)
         )?;
-        if trace.errors > 0 {
-            write!(out, "  {}", paint.bad(&format!("{} failed", count(trace.errors.into()))))?;
-        }
-        writeln!(out, "  {start}")?;
         if let Some(sentence) = sentence {
             out.push_str(&wrapped(sentence, 2, style.width.max(MIN_WIDTH)));
         }
