@@ -6,6 +6,7 @@
 
 pub mod analysis;
 pub mod arena;
+pub mod breakdown;
 pub mod capture;
 pub mod causality;
 pub mod cli;

@@ -2,17 +2,19 @@
 
 use std::fmt;
 
-/// A duration in nanoseconds with three significant digits: `850ns`, `12.3µs`, `4.56ms`, `1.20s`, `2m05s`.
+/// A duration in nanoseconds with three significant digits: `850ns`, `12.3µs`, `4.56ms`, `1.20s`, `2m05s`. In the
+/// alternate form, for sentences, a space stands before the unit: `12.3 µs`.
 #[derive(Clone, Copy, Debug)]
 pub struct Duration(pub u64);
 
 impl fmt::Display for Duration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let gap = if f.alternate() { " " } else { "" };
         let text = match self.0 {
-            nanos @ ..1_000 => format!("{nanos}ns"),
-            nanos @ ..1_000_000 => three(nanos as f64 / 1e3, "µs"),
-            nanos @ ..1_000_000_000 => three(nanos as f64 / 1e6, "ms"),
-            nanos @ ..100_000_000_000 => three(nanos as f64 / 1e9, "s"),
+            nanos @ ..1_000 => format!("{nanos}{gap}ns"),
+            nanos @ ..1_000_000 => three(nanos as f64 / 1e3, gap, "µs"),
+            nanos @ ..1_000_000_000 => three(nanos as f64 / 1e6, gap, "ms"),
+            nanos @ ..100_000_000_000 => three(nanos as f64 / 1e9, gap, "s"),
             nanos => {
                 let seconds = nanos / 1_000_000_000;
                 format!("{}m{:02}s", seconds / 60, seconds % 60)
@@ -22,7 +24,7 @@ impl fmt::Display for Duration {
     }
 }
 
-fn three(value: f64, unit: &str) -> String {
+fn three(value: f64, gap: &str, unit: &str) -> String {
     let decimals = if value < 9.995 {
         2
     } else if value < 99.95 {
@@ -30,7 +32,7 @@ fn three(value: f64, unit: &str) -> String {
     } else {
         0
     };
-    format!("{value:.decimals$}{unit}")
+    format!("{value:.decimals$}{gap}{unit}")
 }
 
 /// A count with thin groups: `1 234 567`.
@@ -51,9 +53,9 @@ pub fn bytes(value: u64) -> String {
     match value {
         1 => "1 byte".to_owned(),
         value @ (0 | 2..1_000) => format!("{value} bytes"),
-        1_000..1_000_000 => three(value as f64 / 1e3, " kB"),
-        1_000_000..1_000_000_000 => three(value as f64 / 1e6, " MB"),
-        _ => three(value as f64 / 1e9, " GB"),
+        1_000..1_000_000 => three(value as f64 / 1e3, " ", "kB"),
+        1_000_000..1_000_000_000 => three(value as f64 / 1e6, " ", "MB"),
+        _ => three(value as f64 / 1e9, " ", "GB"),
     }
 }
 
@@ -87,6 +89,7 @@ mod tests {
             assert_eq!(Duration(nanos).to_string(), text);
         }
         assert_eq!(format!("{:>8}", Duration(4_560_000)), "  4.56ms");
+        assert_eq!(format!("{:#} {:#}", Duration(999), Duration(12_340)), "999 ns 12.3 µs");
     }
 
     #[test]
