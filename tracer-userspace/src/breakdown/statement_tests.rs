@@ -62,6 +62,46 @@ fn a_call_whose_end_was_not_seen_lasted_at_least_that_long() {
 }
 
 #[test]
+fn several_of_a_kind_take_nothing_from_each_other() {
+    let mut spans = inserts();
+    spans[1].incomplete = true;
+    says(
+        &spans,
+        "at least 82 % of POST /users (123 ms of 150 ms) is INSERT users on users_db, 3 calls one after another",
+    );
+}
+
+#[test]
+fn what_lies_within_a_call_whose_end_was_not_seen_is_certain() {
+    let mut spans = two_tiers(6, 94, (10, 70));
+    spans[1].incomplete = true;
+    says(&spans, "60 % of GET /cart (60.0 ms of 100 ms) is SELECT cards on cards_db, one call by payment");
+    // But not beside another one.
+    let beside = [&spans[..], &[client(node(Some(0), 8, 9), "shop", "GET /rates", "rates")]].concat();
+    let beside = beside.into_iter().map(|span| Named { incomplete: span.operation == "GET /rates", ..span });
+    says(
+        &beside.collect::<Vec<_>>(),
+        "at most 60 % of GET /cart (60.0 ms of 100 ms) is SELECT cards on cards_db, one call by payment",
+    );
+}
+
+#[test]
+fn an_upper_bound_is_rounded_up_and_everything_else_down() {
+    let mut spans = inserts();
+    spans[0].node = node(None, 0, 148);
+    says(
+        &spans,
+        "83 % of POST /users (123 ms of 148 ms) is INSERT users on users_db, 3 calls one after another",
+    );
+    spans.push(client(node(Some(0), 90, 92), "frontend-api", "GET /rates", "rates"));
+    spans[4].incomplete = true;
+    says(
+        &spans,
+        "at most 84 % of POST /users (123 ms of 148 ms) is INSERT users on users_db, 3 calls one after another",
+    );
+}
+
+#[test]
 fn another_call_whose_end_was_not_seen_may_have_been_waited_for() {
     let mut spans = inserts();
     spans.push(client(node(Some(0), 90, 92), "frontend-api", "GET /rates", "rates"));
@@ -86,6 +126,18 @@ fn a_root_whose_end_was_not_seen_is_no_whole() {
         &spans,
         "82 % of what was seen of POST /users (123 ms of at least 150 ms) is INSERT users on users_db, 3 calls one after another",
     );
+    let mut own = [
+        server(node(None, 0, 100), "shop", "GET /cart"),
+        client(node(Some(0), 30, 130), "shop", "GET /rates", "rates"),
+    ];
+    own[0].incomplete = true;
+    // Nobody knows who ended first.
+    says(
+        &own,
+        "70 % of what was seen of GET /cart (70.0 ms of at least 100 ms) is GET /rates on rates, one call",
+    );
+    own[1].node = node(Some(0), 70, 90);
+    says(&own, "80 % of what was seen of GET /cart (80.0 ms of at least 100 ms) is in shop itself: WHY");
 }
 
 #[test]
