@@ -11,6 +11,7 @@ mod logger;
 mod output;
 mod record;
 mod show;
+mod status;
 
 use std::process::ExitCode;
 

@@ -13,6 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::args::{EvidenceArg, RecordArgs};
 use super::learned;
 use super::output::{Outputs, create};
+use super::status::Status;
 use crate::capture::facts::{HostFacts, Roots, Severity};
 use crate::capture::load::Options;
 use crate::capture::procfs::ProcFs;
@@ -23,6 +24,7 @@ use crate::recording::before::Before;
 use crate::recording::budget;
 use crate::recording::child::{self, Waiting};
 use crate::recording::ledger::RunLedger;
+use crate::recording::live::Live;
 use crate::recording::people::People;
 use crate::recording::recorder::{Bounds, Ended, Recorder, clock_anchor};
 use crate::recording::selection::Selection;
@@ -199,6 +201,9 @@ fn drive(
         let mut terminate = signal(SignalKind::terminate())?;
         let mut hangup = signal(SignalKind::hangup())?;
         begun();
+        let live = recorder.live();
+        // The program that is started writes on the same terminal.
+        let status = if waiting.is_some() { None } else { Status::begin(duration) };
         let (done, over) = tokio::sync::oneshot::channel();
         let thread: JoinHandle<RunLedger> = std::thread::Builder::new()
             .name("tracer-drain".to_owned())
@@ -222,8 +227,10 @@ fn drive(
                 () = sleep(duration) => {}
                 _ = over => {}
                 () = ended(program) => {}
+                () = show(status.as_ref(), &live) => {}
             }
         }
+        drop(status);
         stop.store(true, Ordering::Release);
         // A second signal ends the program at once; the probes go with it.
         let second = tokio::spawn(async move {
@@ -244,6 +251,13 @@ fn drive(
         }
         Ok(ledger)
     })
+}
+
+async fn show(status: Option<&Status>, live: &Live) {
+    match status {
+        Some(status) => status.keep(live).await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn sleep(duration: Option<Duration>) {

@@ -64,15 +64,6 @@ pub struct RunLedger {
 }
 
 impl RunLedger {
-    /// Events that were lost, whatever the reason.
-    fn events_lost(&self) -> u64 {
-        self.kernel.lost_ring_full
-            + self.kernel.lost_map_full
-            + self.kernel.missed_returns
-            + self.kernel.missed_runs
-            + self.kernel.missed_changes
-    }
-
     /// As it is written and printed.
     pub fn account(&self) -> Account {
         let (streams, kernel) = (&self.streams, &self.kernel);
@@ -91,7 +82,7 @@ impl RunLedger {
             provider: self.provider.describe().to_owned(),
             unmasked: self.masking == Masking::Off,
             events_captured: self.records,
-            events_lost: self.events_lost(),
+            events_lost: kernel.lost(),
             lost_ring_full: kernel.lost_ring_full,
             lost_map_full: kernel.lost_map_full,
             heads_not_present_in_memory: kernel.read_fault,

@@ -4,6 +4,7 @@ pub mod before;
 pub mod budget;
 pub mod child;
 pub mod ledger;
+pub mod live;
 pub mod people;
 pub mod pipeline;
 pub mod recorder;

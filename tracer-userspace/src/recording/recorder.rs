@@ -10,6 +10,7 @@ use tracer_common::abi::mode;
 
 use super::before::Before;
 use super::ledger::RunLedger;
+use super::live::{Figures, Live};
 use super::people::People;
 use super::pipeline::Pipeline;
 use super::selection::{Selection, Verdict};
@@ -88,6 +89,7 @@ pub struct Recorder {
     /// More was waiting than one drain takes.
     is_behind: bool,
     bounds: Bounds,
+    live: Arc<Live>,
 }
 
 impl Recorder {
@@ -114,12 +116,18 @@ impl Recorder {
             lost: 0,
             is_behind: false,
             bounds,
+            live: Arc::default(),
         };
         for seen in processes {
             recorder.selection.note_go(&seen.facts, &mut recorder.go);
             recorder.sinks.observe(Observation::Process(Box::new(seen)));
         }
         recorder
+    }
+
+    /// Where others look at what the run has come to.
+    pub fn live(&self) -> Arc<Live> {
+        Arc::clone(&self.live)
     }
 
     /// Switches the probes on. From now on they see every fork; a child born between the first look at the processes
@@ -211,6 +219,20 @@ impl Recorder {
             self.sinks.observe(Observation::Watermark(watermark));
         }
         self.sinks.tick();
+        self.live.figures.answer(|| Some(self.figures()));
+    }
+
+    fn figures(&self) -> Figures {
+        let requests = self.sinks.requests();
+        Figures {
+            received: requests.received,
+            sent: requests.sent,
+            spans: self.sinks.spans.as_ref().map(|(analysis, _)| analysis.stats().spans),
+            records: self.drained.records,
+            lost: self.probes.counters().lost(),
+            probes: self.probes.run_time(),
+            memory: own::rss().unwrap_or_default(),
+        }
     }
 
     /// Takes all records that were there when it began, then looks at the processes that they were about.
@@ -228,6 +250,7 @@ impl Recorder {
             is_behind,
             lost: _,
             bounds: _,
+            live: _,
         } = self;
         let mut verdicts = Vec::new();
         let new = probes.drain(|mut event| {

@@ -7,6 +7,7 @@ use tracer_common::abi::ConnId;
 use crate::analysis::{Analysis, Observation};
 use crate::capture::drain::kernel_now;
 use crate::event::Segment;
+use crate::exchange::{Side, Step};
 use crate::recording::spans::SpanFile;
 use crate::tcap::{Failed, Writer};
 use crate::time::ClockAnchor;
@@ -29,6 +30,17 @@ pub struct Sinks {
     clocks: u32,
     /// A capture file that has this size is not to grow, bytes.
     max_bytes: u64,
+    /// What passed.
+    requests: Requests,
+}
+
+/// Requests, by which end was observed; a call of which both ends are observed is in both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Requests {
+    /// Read by an observed process.
+    pub received: u64,
+    /// Written by one.
+    pub sent: u64,
 }
 
 impl Sinks {
@@ -39,11 +51,17 @@ impl Sinks {
         raw: bool,
         max_bytes: u64,
     ) -> Self {
-        Self { spans, capture, failed: None, raw, clocks: 0, max_bytes }
+        Self { spans, capture, failed: None, raw, clocks: 0, max_bytes, requests: Requests::default() }
     }
 
     /// Hands an observation on.
     pub fn observe(&mut self, observation: Observation) {
+        if let Observation::Step(Step::Request { side, .. }) = &observation {
+            match side {
+                Side::Server => self.requests.received += 1,
+                Side::Client => self.requests.sent += 1,
+            }
+        }
         if let Some(capture) = &mut self.capture {
             let result = capture.observe(&observation, kernel_now());
             self.check(result);
@@ -124,6 +142,11 @@ impl Sinks {
     /// Whether an output cannot be written any further.
     pub fn has_failed(&self) -> bool {
         self.failed.is_some() || self.spans.as_ref().is_some_and(|(_, file)| file.failed.is_some())
+    }
+
+    /// Requests so far.
+    pub fn requests(&self) -> Requests {
+        self.requests
     }
 
     /// What the analysis counted; zeros without one.
