@@ -26,13 +26,6 @@ pub struct Measured {
     pub window: u64,
 }
 
-impl Measured {
-    /// The share of one processor; `None` before anything was measured.
-    pub fn share(&self) -> Option<f64> {
-        (self.window > 0).then(|| self.nanos as f64 / self.window as f64)
-    }
-}
-
 /// The measurement.
 #[derive(Default)]
 pub(super) struct RunTime {

@@ -8,6 +8,7 @@ mod headers;
 mod learned;
 mod links;
 mod logger;
+mod metrics;
 mod output;
 mod record;
 mod show;

@@ -2,6 +2,7 @@
 
 mod call_json;
 pub mod json;
+pub mod openmetrics;
 pub mod read;
 mod span_json;
 mod timestamp;

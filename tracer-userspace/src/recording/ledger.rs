@@ -45,6 +45,8 @@ pub struct RunLedger {
     pub tally: Option<Tally>,
     /// Spans that could not be written.
     pub unwritten: u64,
+    /// Requests that the metrics count under the operation `other`.
+    pub in_other: u64,
     /// Why the output ends early.
     pub output_error: Option<WriteError>,
     /// Why the capture file ends early.

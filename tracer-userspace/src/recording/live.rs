@@ -3,30 +3,12 @@
 //! The recording thread never waits for them. Who wants to see something asks; the recording thread leaves it at its next
 //! turn (every 50 ms), and makes nothing that nobody has asked for.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::watch;
 
-use crate::capture::run_time::Measured;
-
-/// Figures of a run so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Figures {
-    /// Requests that observed processes have received.
-    pub received: u64,
-    /// Requests that observed processes have sent. Where both ends of a call are observed it is counted in both.
-    pub sent: u64,
-    /// Spans given out; `None` where nothing is analysed.
-    pub spans: Option<u64>,
-    /// Records taken from the kernel.
-    pub records: u64,
-    /// Events that were lost, whatever the reason.
-    pub lost: u64,
-    /// How long the probes ran.
-    pub probes: Measured,
-    /// Memory that is resident, bytes; 0 where /proc does not tell.
-    pub memory: u64,
-}
+use crate::metrics::{Figures, Scrape};
 
 /// A place where the recording thread leaves a value when somebody has asked for it.
 pub struct Board<T> {
@@ -70,11 +52,13 @@ impl<T> Board<T> {
 pub struct Live {
     /// For the status line; `None` before the first are left.
     pub figures: Board<Option<Figures>>,
+    /// For the metrics, likewise.
+    pub scrape: Board<Option<Arc<Scrape>>>,
 }
 
 impl Default for Live {
     fn default() -> Self {
-        Self { figures: Board::new(None) }
+        Self { figures: Board::new(None), scrape: Board::new(None) }
     }
 }
 

@@ -5,6 +5,8 @@ pub mod budget;
 pub mod child;
 pub mod ledger;
 pub mod live;
+pub mod metrics_server;
+pub mod own_endpoint;
 pub mod people;
 pub mod pipeline;
 pub mod recorder;

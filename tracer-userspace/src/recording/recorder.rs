@@ -10,7 +10,7 @@ use tracer_common::abi::mode;
 
 use super::before::Before;
 use super::ledger::RunLedger;
-use super::live::{Figures, Live};
+use super::live::Live;
 use super::people::People;
 use super::pipeline::Pipeline;
 use super::selection::{Selection, Verdict};
@@ -20,6 +20,7 @@ use crate::capture::drain::{Drained, QUIET_NANOS, kernel_now};
 use crate::capture::load::Probes;
 use crate::capture::own;
 use crate::event::{Event, ProcessChange};
+use crate::metrics::{Figures, Requests, Scrape};
 use crate::protocol::Limits;
 use crate::time::{ClockAnchor, Nanos};
 
@@ -220,18 +221,28 @@ impl Recorder {
         }
         self.sinks.tick();
         self.live.figures.answer(|| Some(self.figures()));
+        self.live.scrape.answer(|| {
+            let requests = self.sinks.metrics.as_ref();
+            Some(Arc::new(Scrape {
+                figures: self.figures(),
+                series: requests.map_or_else(Vec::new, |requests| requests.series().to_vec()),
+                other: requests.map_or(0, Requests::beyond),
+            }))
+        });
     }
 
     fn figures(&self) -> Figures {
-        let requests = self.sinks.requests();
+        let (requests, probes) = (self.sinks.passed(), self.probes.run_time());
         Figures {
             received: requests.received,
             sent: requests.sent,
             spans: self.sinks.spans.as_ref().map(|(analysis, _)| analysis.stats().spans),
             records: self.drained.records,
             lost: self.probes.counters().lost(),
-            probes: self.probes.run_time(),
+            probes_ran: probes.nanos,
+            probes_measured: probes.window,
             memory: own::rss().unwrap_or_default(),
+            cpu: own::cpu(),
         }
     }
 
@@ -331,6 +342,7 @@ impl Recorder {
         sinks.clock(clock_anchor());
         sinks.finish_spans();
         let stats = sinks.stats();
+        let in_other = sinks.metrics.as_ref().map_or(0, Requests::beyond);
         let (spans, unwritten, output_error) = match sinks.spans.take() {
             Some((_, file)) => (Some(file.tally), file.unwritten, file.failed),
             None => (None, 0, None),
@@ -349,6 +361,7 @@ impl Recorder {
             open_before_spoke: self.before.spoke,
             tally: spans,
             unwritten,
+            in_other,
             output_error,
             capture_error: None,
             capture_bytes: None,

@@ -8,6 +8,7 @@ use crate::analysis::{Analysis, Observation};
 use crate::capture::drain::kernel_now;
 use crate::event::Segment;
 use crate::exchange::{Side, Step};
+use crate::metrics::Requests;
 use crate::recording::spans::SpanFile;
 use crate::tcap::{Failed, Writer};
 use crate::time::ClockAnchor;
@@ -31,12 +32,14 @@ pub struct Sinks {
     /// A capture file that has this size is not to grow, bytes.
     max_bytes: u64,
     /// What passed.
-    requests: Requests,
+    passed: Passed,
+    /// By operation, where somebody may want to see it while the run goes on.
+    pub metrics: Option<Requests>,
 }
 
 /// Requests, by which end was observed; a call of which both ends are observed is in both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Requests {
+pub struct Passed {
     /// Read by an observed process.
     pub received: u64,
     /// Written by one.
@@ -51,23 +54,38 @@ impl Sinks {
         raw: bool,
         max_bytes: u64,
     ) -> Self {
-        Self { spans, capture, failed: None, raw, clocks: 0, max_bytes, requests: Requests::default() }
+        Self {
+            spans,
+            capture,
+            failed: None,
+            raw,
+            clocks: 0,
+            max_bytes,
+            passed: Passed::default(),
+            metrics: None,
+        }
     }
 
     /// Hands an observation on.
     pub fn observe(&mut self, observation: Observation) {
         if let Observation::Step(Step::Request { side, .. }) = &observation {
             match side {
-                Side::Server => self.requests.received += 1,
-                Side::Client => self.requests.sent += 1,
+                Side::Server => self.passed.received += 1,
+                Side::Client => self.passed.sent += 1,
             }
         }
         if let Some(capture) = &mut self.capture {
             let result = capture.observe(&observation, kernel_now());
             self.check(result);
         }
-        if let Some((analysis, file)) = &mut self.spans {
-            analysis.observe(observation, &mut |span| file.span(&span));
+        let Self { spans, metrics, .. } = self;
+        if let Some((analysis, file)) = spans {
+            analysis.observe(observation, &mut |span| {
+                if let Some(metrics) = metrics {
+                    metrics.add(&span);
+                }
+                file.span(&span);
+            });
         }
     }
 
@@ -145,8 +163,8 @@ impl Sinks {
     }
 
     /// Requests so far.
-    pub fn requests(&self) -> Requests {
-        self.requests
+    pub fn passed(&self) -> Passed {
+        self.passed
     }
 
     /// What the analysis counted; zeros without one.

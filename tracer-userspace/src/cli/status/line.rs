@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 
-use crate::recording::live::Figures;
+use crate::metrics::Figures;
 use crate::report::text::count;
 
 /// The rate is that of so much time.
@@ -135,7 +135,7 @@ fn words(shown: &Shown, requests: &str) -> [Part; 4] {
         text: format!("{} lost", count(figures.lost)),
         style: if figures.lost > 0 { AnsiColor::Red.on_default().bold() } else { Style::new() },
     };
-    let overhead = match figures.probes.share() {
+    let overhead = match figures.probes_share() {
         Some(share) => format!("overhead {:.2} %", share * 100.0),
         None if shown.elapsed < MEASURED_BY => "overhead not measured yet".to_owned(),
         None => "overhead not measured".to_owned(),
@@ -174,14 +174,13 @@ fn clock(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::capture::run_time::Measured;
 
     fn shown() -> Shown {
-        let probes = Measured { runs: 9, nanos: 2_700_000, window: 1_000_000_000 };
+        let (probes_ran, probes_measured) = (2_700_000, 1_000_000_000);
         Shown {
             elapsed: Duration::from_millis(12_900),
             duration: None,
-            figures: Figures { spans: Some(45_678), probes, ..Figures::default() },
+            figures: Figures { spans: Some(45_678), probes_ran, probes_measured, ..Figures::default() },
             rate: Rate::Requests(1_234.4),
         }
     }
