@@ -74,6 +74,8 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode> {
             bail!("there is no process {pid} to trace ({reason}); `ps aux` lists those there are");
         }
     }
+    // Before a file is made, or what is in it lost.
+    let metrics = args.metrics.map(MetricsArg::bind).transpose()?;
     // Before anything is attached, so that a long capture is not lost to a mistyped path.
     let outputs = if args.output.is_empty() && args.metrics.is_none() {
         Outputs::of(&[PathBuf::from("traces.json")])?
@@ -85,7 +87,6 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode> {
     if args.raw && outputs.capture.is_none() {
         bail!("--raw keeps bytes in a capture, and none is written: add -o FILE.tcap");
     }
-    let metrics = args.metrics.map(MetricsArg::bind).transpose()?;
     let ledger_file = args.ledger.as_deref().map(create).transpose()?;
 
     let masking = if args.unmask { Masking::Off } else { Masking::On };
