@@ -120,13 +120,10 @@ fn shown(written: &str) -> (Vec<String>, Vec<String>) {
                 }
             }
             c => {
-                let mut all: Vec<char> = line.chars().collect();
-                if column < all.len() {
-                    all[column] = c;
-                } else {
-                    all.push(c);
-                }
-                *line = all.into_iter().collect();
+                // What stood there before is written over.
+                let all: Vec<char> = line.chars().collect();
+                let (before, after) = (all.iter().take(column), all.iter().skip(column + 1));
+                *line = before.chain([&c]).chain(after).collect();
                 column += 1;
             }
         }

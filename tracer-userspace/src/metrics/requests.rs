@@ -1,6 +1,6 @@
 //! Requests by service, operation, kind and protocol, in bounded memory.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::histogram::Histogram;
@@ -46,7 +46,7 @@ pub struct Series {
 pub struct Requests {
     series: Vec<Series>,
     /// Where in `series`, by what [`Key`] makes of the labels.
-    index: HashMap<Box<[u8]>, usize>,
+    index: BTreeMap<Box<[u8]>, usize>,
     key: Key,
     /// Requests counted under [`OTHER`].
     beyond: u64,

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::watch;
 
-use crate::metrics::{Figures, Scrape};
+use crate::metrics::{Figures, Requests, Scrape};
 
 /// A place where the recording thread leaves a value when somebody has asked for it.
 pub struct Board<T> {
@@ -59,6 +59,20 @@ pub struct Live {
 impl Default for Live {
     fn default() -> Self {
         Self { figures: Board::new(None), scrape: Board::new(None) }
+    }
+}
+
+impl Live {
+    /// Leaves what was asked for.
+    pub fn leave(&self, figures: impl Fn() -> Figures, requests: Option<&Requests>) {
+        self.figures.answer(|| Some(figures()));
+        self.scrape.answer(|| {
+            Some(Arc::new(Scrape {
+                figures: figures(),
+                series: requests.map_or_else(Vec::new, |requests| requests.series().to_vec()),
+                other: requests.map_or(0, Requests::beyond),
+            }))
+        });
     }
 }
 

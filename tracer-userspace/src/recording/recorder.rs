@@ -20,7 +20,7 @@ use crate::capture::drain::{Drained, QUIET_NANOS, kernel_now};
 use crate::capture::load::Probes;
 use crate::capture::own;
 use crate::event::{Event, ProcessChange};
-use crate::metrics::{Figures, Requests, Scrape};
+use crate::metrics::{Figures, Requests};
 use crate::protocol::Limits;
 use crate::time::{ClockAnchor, Nanos};
 
@@ -220,15 +220,7 @@ impl Recorder {
             self.sinks.observe(Observation::Watermark(watermark));
         }
         self.sinks.tick();
-        self.live.figures.answer(|| Some(self.figures()));
-        self.live.scrape.answer(|| {
-            let requests = self.sinks.metrics.as_ref();
-            Some(Arc::new(Scrape {
-                figures: self.figures(),
-                series: requests.map_or_else(Vec::new, |requests| requests.series().to_vec()),
-                other: requests.map_or(0, Requests::beyond),
-            }))
-        });
+        self.live.leave(|| self.figures(), self.sinks.metrics.as_ref());
     }
 
     fn figures(&self) -> Figures {

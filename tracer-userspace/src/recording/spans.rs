@@ -77,3 +77,20 @@ impl SpanFile {
         self.failed = Some(error);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exchange::Side;
+    use crate::metrics::samples::span;
+
+    #[test]
+    fn where_no_file_is_wanted_spans_are_counted_and_none_is_missing() {
+        let mut file = SpanFile::none();
+        file.span(&span("shop", Side::Server, "GET", "/", 5));
+        file.flush();
+        file.finish();
+        assert_eq!(file.tally.services().map(|(_, tally)| tally.requests).sum::<u64>(), 1);
+        assert!(!file.is_full() && file.failed.is_none() && file.unwritten == 0);
+    }
+}
