@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::headers::HeaderArgs;
 use super::links::LinkArgs;
+use super::metrics::MetricsArg;
 use crate::capture::probes::Provider;
 
 /// Traces requests through the services of this host, without touching them.
@@ -62,6 +63,7 @@ Examples:
   tracer record --exe '*/gunicorn' --port 5432  by program, and whoever uses port 5432
   tracer record --unit shop.service             a systemd unit
   tracer record --container web-1               a container, by name or the beginning of its id
+  tracer record --metrics prometheus:9464       metrics for Prometheus until Ctrl-C, and no file
   tracer record -o run.json -- ./server --flag  start a program and trace it until it ends")]
 pub struct RecordArgs {
     /// Trace this process and its children
@@ -85,9 +87,14 @@ pub struct RecordArgs {
     /// Stop after this time: 30s, 5m, 500ms (default: Ctrl-C stops)
     #[arg(short, long, value_name = "TIME", value_parser = parse_duration)]
     pub duration: Option<std::time::Duration>,
-    /// Write the traces into this file; into one that ends in .tcap, a capture for `tracer analyze`. Twice for both
-    #[arg(short, long, value_name = "FILE", default_value = "traces.json")]
+    /// Write the traces into this file; into one that ends in .tcap, a capture for `tracer analyze`. Twice for both [default:
+    /// traces.json; with --metrics, nothing]
+    #[arg(short, long, value_name = "FILE")]
     pub output: Vec<PathBuf>,
+    /// Serve request rates, errors and durations of each operation while recording, for Prometheus: prometheus:PORT for this
+    /// host only, or prometheus:ADDRESS:PORT (docs/metrics.md)
+    #[arg(long, value_name = "WHERE", value_parser = MetricsArg::parse)]
+    pub metrics: Option<MetricsArg>,
     /// End the recording when a file that it writes has this size, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 1024, help_heading = "Rarely needed",
           value_parser = clap::value_parser!(u32).range(1..))]

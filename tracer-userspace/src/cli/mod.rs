@@ -9,10 +9,12 @@ mod headers;
 mod learned;
 mod links;
 mod logger;
+mod metrics;
 mod output;
 mod record;
 mod show;
 mod span_file;
+mod status;
 
 use std::process::ExitCode;
 

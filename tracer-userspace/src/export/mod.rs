@@ -2,5 +2,6 @@
 
 mod call_json;
 pub mod json;
+pub mod openmetrics;
 mod span_json;
 pub mod timestamp;

@@ -26,6 +26,7 @@ pub fn everything() -> Result<()> {
     ])?;
     pypi::install(needs::PROTOCOLS_PYPI)?;
     npm::install(needs::PROTOCOLS_NPM)?;
+    pypi::install(needs::READERS_PYPI)?;
     pypi::install(needs::SDK_PYPI)?;
     npm::install(needs::SDK_NPM)?;
     if pypi::install(needs::PYPI)? {

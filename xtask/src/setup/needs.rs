@@ -124,6 +124,10 @@ pub const PROTOCOLS_PYPI: &[PyPi] = &[
     PyPi { brings: "kafka", requirement: "kafka-python==3.0.12" },
 ];
 
+/// What reads what the tracer writes, made by those who define the formats.
+pub const READERS_PYPI: &[PyPi] =
+    &[PyPi { brings: "prometheus_client", requirement: "prometheus_client==0.26.0" }];
+
 /// OpenTelemetry's SDK, and what a service is made of whose calls it records.
 pub const SDK_PYPI: &[PyPi] = &[
     PyPi { brings: "flask", requirement: "flask==3.1.3" },
