@@ -45,8 +45,10 @@ pub fn run(args: &ShowArgs) -> Result<ExitCode> {
 
 /// For what is printed there; `width` is what was asked for.
 pub(super) fn style(stdout: &std::io::Stdout, width: Option<usize>) -> Style {
-    let width = width.or_else(|| terminal_width(stdout)).unwrap_or(DEFAULT_WIDTH).clamp(80, 400);
-    Style { width, color: has_color(stdout), ..Style::default() }
+    let terminal = || terminal_size::terminal_size_of(stdout).map(|(width, _)| usize::from(width.0));
+    let width = width.or_else(terminal).unwrap_or(DEFAULT_WIDTH).clamp(80, 400);
+    let color = stdout.is_terminal() && !anstyle_query::no_color() && anstyle_query::term_supports_color();
+    Style { width, color, ..Style::default() }
 }
 
 fn overview(source: &Source, table: &Table, args: &ShowArgs, style: Style) -> Result<String> {
@@ -116,21 +118,4 @@ fn glob(pattern: Option<&str>, option: &str) -> Result<Option<GlobMatcher>> {
     let pattern: Cow<'_, str> = if is_plain { format!("*{pattern}*").into() } else { pattern.into() };
     let glob = Glob::new(&pattern).with_context(|| format!("{option} {pattern:?} is not a pattern"))?;
     Ok(Some(glob.compile_matcher()))
-}
-
-/// On a terminal, where nobody has asked for none (no-color.org).
-fn has_color(stdout: &std::io::Stdout) -> bool {
-    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    stdout.is_terminal() && !refused && !is_dumb
-}
-
-fn terminal_width(stdout: &std::io::Stdout) -> Option<usize> {
-    if !stdout.is_terminal() {
-        return None;
-    }
-    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
-    // SAFETY: the request fills a `winsize`, which is what is passed.
-    let status = unsafe { libc::ioctl(libc::STDOUT_FILENO, libc::TIOCGWINSZ, &raw mut size) };
-    (status == 0 && size.ws_col > 0).then_some(usize::from(size.ws_col))
 }
