@@ -139,14 +139,14 @@ fn is_status(line: &str) -> bool {
 fn check(written: &str) -> Result<Vec<String>> {
     let (lines, states) = shown(written);
     let status: Vec<String> = states.into_iter().filter(|line| is_status(line)).collect();
-    ensure!(status.len() >= 3, "it was drawn {} times:\n{written}", status.len());
+    ensure!(status.len() >= 2, "it was drawn {} times:\n{written}", status.len());
     for line in &status {
         ensure!(line.len() < COLUMNS, "{} columns: {line}", line.len());
         ensure!(line.contains(" lost  overhead "), "not all is there: {line}");
     }
     ensure!(!lines.iter().any(|line| line.contains("overhead ")), "it was left behind: {lines:#?}");
     // What came before and what comes after begin lines of their own.
-    for beginning in ["tracing port ", "accounted for:", "lost: nothing"] {
+    for beginning in ["tracing port ", "accounted for:", "lost:"] {
         ensure!(lines.iter().any(|line| line.starts_with(beginning)), "no line {beginning:?}: {lines:#?}");
     }
     ensure!(lines.iter().any(|line| line.contains(" spans in ")), "no summary: {lines:#?}");
