@@ -4,6 +4,7 @@ mod analyze;
 mod args;
 mod doctor;
 mod exchanges;
+mod export;
 mod headers;
 mod learned;
 mod links;
@@ -11,6 +12,7 @@ mod logger;
 mod output;
 mod record;
 mod show;
+mod signals;
 
 use std::process::ExitCode;
 
@@ -28,6 +30,7 @@ pub fn run() -> ExitCode {
             Some(file) => exchanges::run(file, &args),
             None => analyze::run(&args),
         },
+        Command::Export(args) => export::run(&args),
         Command::Show(args) => show::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     };
