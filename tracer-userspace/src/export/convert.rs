@@ -14,7 +14,7 @@ use crate::spans::elements::ElementError;
 use crate::spans::file::{read_again, read_table, try_each_span};
 use crate::spans::{FileSpan, NO_ROW, Place, Problems, Table};
 
-/// Bytes read at once where spans are not taken in the file's order.
+/// Bytes read at once in the second pass.
 const WINDOW: usize = 64 << 10;
 
 /// Spans into an output of some form. [`SpanWriter::finish`] must be called; without it the last spans are missing.
@@ -124,28 +124,22 @@ pub fn convert_file<T: Target>(
     host: &Host,
     stop: impl Fn() -> bool,
 ) -> Result<Written, ConvertError> {
-    let from_start = || {
-        let mut input = input;
-        input.rewind().map(|()| input).map_err(ElementError::Io)
-    };
-    let table = read_table(from_start()?)?;
+    let mut from_start = input;
+    from_start.rewind().map_err(ElementError::Io)?;
+    let table = read_table(from_start)?;
     let (format, order) = format.of_table(&table, host);
     let mut writer = SpanWriter::new(target, format)?;
+    let mut window = Window { file: input, bytes: Vec::new(), offset: 0 };
+    let mut each = |row: u32| -> Result<ControlFlow<Stop>, ElementError> {
+        let Some(place) = table.row(row).map(|row| row.place) else { return Ok(ControlFlow::Continue(())) };
+        // As it was in the first pass: nobody but the tracer should be writing into the file.
+        let changed = || io::Error::other("it has changed while it was read; convert it when it is complete");
+        let span = window.read(place)?.and_then(read_again).ok_or_else(changed)?;
+        Ok(step(&mut writer, &span, row, &stop))
+    };
     let stopped = match order {
-        Order::File => {
-            let mut next = 0;
-            // What could not be used was counted in the first pass.
-            try_each_span(from_start()?, &mut Problems::default(), |span, place| {
-                // Spans that are there twice have no row.
-                if table.row(next).is_none_or(|row| row.place != place) {
-                    return ControlFlow::Continue(());
-                }
-                next += 1;
-                step(&mut writer, &span, next - 1, &stop)
-            })?
-        }
-        Order::Trace => by_trace(input, &table, |span, row| step(&mut writer, span, row, &stop))
-            .map_err(ElementError::Io)?,
+        Order::File => each_row(0..table.rows.len() as u32, &mut each)?,
+        Order::Trace => each_row(by_trace(&table), &mut each)?,
     };
     let problems = table.problems.clone();
     ended(writer, stopped, problems)
@@ -179,28 +173,21 @@ fn ended<T: Target>(
     Ok(Written { stopped, problems, ..writer.finish()? })
 }
 
-/// Hands over the spans of each trace, in the file's order.
-fn by_trace<B>(
-    input: &File,
-    table: &Table,
-    mut each: impl FnMut(&FileSpan<'_>, u32) -> ControlFlow<B>,
-) -> io::Result<Option<B>> {
-    let mut window = Window { file: input, bytes: Vec::new(), offset: 0 };
-    for trace in &table.traces {
+/// The rows of each trace, in the file's order.
+fn by_trace(table: &Table) -> impl Iterator<Item = u32> {
+    table.traces.iter().flat_map(|trace| {
         let mut rows = table.rows_of(trace).to_vec();
         rows.sort_unstable();
-        for number in rows {
-            let Some(row) = table.row(number) else { continue };
-            // A file that has changed since the first pass.
-            let changed =
-                || io::Error::other("it has changed while it was read; convert it when it is complete");
-            let span = read_again(window.read(row.place)?.ok_or_else(changed)?).ok_or_else(changed)?;
-            if let ControlFlow::Break(reason) = each(&span, number) {
-                return Ok(Some(reason));
-            }
-        }
-    }
-    Ok(None)
+        rows
+    })
+}
+
+/// Until one breaks off.
+fn each_row(
+    mut rows: impl Iterator<Item = u32>,
+    each: &mut impl FnMut(u32) -> Result<ControlFlow<Stop>, ElementError>,
+) -> Result<Option<Stop>, ElementError> {
+    rows.find_map(|row| each(row).map(ControlFlow::break_value).transpose()).transpose()
 }
 
 /// A part of a file. Spans of a trace mostly stand together.
@@ -244,3 +231,6 @@ impl Window<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 
 use super::tags;
 use crate::spans::{FileSpan, Kind, Value};
-use names::{Name, Rule, rule};
+use names::{Key, Rule, rule};
 
 /// The version of the conventions that the names are of.
 pub const SCHEMA: &str = "https://opentelemetry.io/schemas/1.44.0";
@@ -111,13 +111,13 @@ pub fn attributes<'a>(span: &'a FileSpan<'_>, attribute: impl FnMut(&str, Attrib
         }
         Rule::RpcMethod => match (span.text("rpc.service"), value.text()) {
             (Some(service), Some(method)) if !method.contains('/') => {
-                out.put(Name::RpcMethod, Attribute::Text(format!("{service}/{method}").into()));
+                out.put(Key::RpcMethod, Attribute::Text(format!("{service}/{method}").into()));
             }
-            _ => out.put(Name::RpcMethod, Attribute::As(value)),
+            _ => out.put(Key::RpcMethod, Attribute::As(value)),
         },
         Rule::GrpcStatus => match value.whole() {
-            Some(code) => out.put(Name::RpcResponseStatusCode, Attribute::Text(names::grpc_status(code))),
-            None => out.put(Name::RpcResponseStatusCode, Attribute::As(value)),
+            Some(code) => out.put(Key::RpcResponseStatusCode, Attribute::Text(names::grpc_status(code))),
+            None => out.put(Key::RpcResponseStatusCode, Attribute::As(value)),
         },
     });
     if span.tag("error").is_some_and(Value::truth) {
@@ -133,7 +133,7 @@ struct Out<F> {
 
 impl<'a, F: FnMut(&str, Attribute<'a>)> Out<F> {
     /// One of the names that several tags may become: the first of them counts.
-    fn put(&mut self, name: Name, value: Attribute<'a>) {
+    fn put(&mut self, name: Key, value: Attribute<'a>) {
         let bit = 1 << name as u64;
         if self.written & bit == 0 {
             self.written |= bit;
@@ -141,45 +141,45 @@ impl<'a, F: FnMut(&str, Attribute<'a>)> Out<F> {
         }
     }
 
-    fn text(&mut self, name: Name, text: &'a str) {
+    fn text(&mut self, name: Key, text: &'a str) {
         self.put(name, Attribute::Text(text.into()));
     }
 
     fn method(&mut self, value: &'a Value<'a>) {
         match value.text() {
             Some(method) if !names::is_known_method(method) => {
-                self.text(Name::HttpRequestMethod, "_OTHER");
-                self.text(Name::HttpRequestMethodOriginal, method);
+                self.text(Key::HttpRequestMethod, "_OTHER");
+                self.text(Key::HttpRequestMethodOriginal, method);
             }
-            _ => self.put(Name::HttpRequestMethod, Attribute::As(value)),
+            _ => self.put(Key::HttpRequestMethod, Attribute::As(value)),
         }
     }
 
     /// A request's target: a path with a query, or all of a URL (RFC 9112, section 3.2).
     fn url(&mut self, value: &'a Value<'a>) {
-        let Some(url) = value.text() else { return self.put(Name::UrlOriginal, Attribute::As(value)) };
+        let Some(url) = value.text() else { return self.put(Key::UrlOriginal, Attribute::As(value)) };
         let target = match url.split_once("://") {
             _ if url.starts_with('/') => url,
             Some((scheme, rest)) if !scheme.is_empty() && !scheme.contains(['/', '?', '#']) => {
-                self.text(Name::UrlFull, url);
-                self.text(Name::UrlScheme, scheme);
+                self.text(Key::UrlFull, url);
+                self.text(Key::UrlScheme, scheme);
                 rest.find(['/', '?']).and_then(|at| rest.get(at..)).unwrap_or_default()
             }
             // `*`, or the host and port of CONNECT.
-            _ => return self.text(Name::UrlOriginal, url),
+            _ => return self.text(Key::UrlOriginal, url),
         };
         let target = target.split('#').next().unwrap_or_default();
         let (path, query) =
             target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)));
-        self.text(Name::UrlPath, if path.is_empty() { "/" } else { path });
+        self.text(Key::UrlPath, if path.is_empty() { "/" } else { path });
         if let Some(query) = query {
-            self.text(Name::UrlQuery, query);
+            self.text(Key::UrlQuery, query);
         }
     }
 
     /// A host, and its port if it has one (RFC 3986, section 3.2).
     fn authority(&mut self, value: &'a Value<'a>) {
-        let Some(text) = value.text() else { return self.put(Name::ServerAddress, Attribute::As(value)) };
+        let Some(text) = value.text() else { return self.put(Key::ServerAddress, Attribute::As(value)) };
         let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
             Some((address, rest)) => (address, rest.strip_prefix(':')),
             // Several colons are an address of IPv6.
@@ -190,11 +190,11 @@ impl<'a, F: FnMut(&str, Attribute<'a>)> Out<F> {
         };
         match port.map(|port| port.parse::<u16>()) {
             Some(Ok(port)) => {
-                self.text(Name::ServerAddress, host);
-                self.put(Name::ServerPort, Attribute::Int(port.into()));
+                self.text(Key::ServerAddress, host);
+                self.put(Key::ServerPort, Attribute::Int(port.into()));
             }
-            None => self.text(Name::ServerAddress, host),
-            Some(Err(_)) => self.text(Name::ServerAddress, text),
+            None => self.text(Key::ServerAddress, host),
+            Some(Err(_)) => self.text(Key::ServerAddress, text),
         }
     }
 
@@ -202,31 +202,31 @@ impl<'a, F: FnMut(&str, Attribute<'a>)> Out<F> {
         let version = match value.text() {
             Some("2.0") => "2",
             Some("3.0") => "3",
-            _ => return self.put(Name::NetworkProtocolVersion, Attribute::As(value)),
+            _ => return self.put(Key::NetworkProtocolVersion, Attribute::As(value)),
         };
-        self.text(Name::NetworkProtocolVersion, version);
+        self.text(Key::NetworkProtocolVersion, version);
     }
 
     fn transport(&mut self, value: &'a Value<'a>) {
         let transport = match value.text() {
             Some("ip_tcp") => "tcp",
             Some("ip_udp") => "udp",
-            _ => return self.put(Name::NetworkTransport, Attribute::As(value)),
+            _ => return self.put(Key::NetworkTransport, Attribute::As(value)),
         };
-        self.text(Name::NetworkTransport, transport);
+        self.text(Key::NetworkTransport, transport);
     }
 
     fn database(&mut self, value: &'a Value<'a>) {
         match value.text().and_then(names::database) {
-            Some(new) => self.text(Name::DbSystemName, new),
-            None => self.put(Name::DbSystemName, Attribute::As(value)),
+            Some(new) => self.text(Key::DbSystemName, new),
+            None => self.put(Key::DbSystemName, Attribute::As(value)),
         }
     }
 
     fn messaging(&mut self, value: &'a Value<'a>) {
-        self.put(Name::MessagingOperationName, Attribute::As(value));
+        self.put(Key::MessagingOperationName, Attribute::As(value));
         if let Some(kind) = value.text().and_then(names::messaging_type) {
-            self.text(Name::MessagingOperationType, kind);
+            self.text(Key::MessagingOperationType, kind);
         }
     }
 
@@ -241,11 +241,11 @@ impl<'a, F: FnMut(&str, Attribute<'a>)> Out<F> {
         let mut found = status.iter().filter_map(|name| Some((*name, span.tag(name)?)));
         let Some((name, value)) = found.next() else { return };
         match value {
-            Value::Text(text) => self.text(Name::ErrorType, text),
+            Value::Text(text) => self.text(Key::ErrorType, text),
             Value::Int(code) if name == "rpc.grpc.status_code" => {
-                self.put(Name::ErrorType, Attribute::Text(names::grpc_status(*code)));
+                self.put(Key::ErrorType, Attribute::Text(names::grpc_status(*code)));
             }
-            Value::Int(code) => self.put(Name::ErrorType, Attribute::Text(code.to_string().into())),
+            Value::Int(code) => self.put(Key::ErrorType, Attribute::Text(code.to_string().into())),
             _ => {}
         }
     }

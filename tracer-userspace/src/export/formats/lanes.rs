@@ -151,3 +151,76 @@ impl Placing {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::Random;
+    use crate::spans::file::read_table;
+
+    /// Spans as (service, id, parent, start, duration).
+    fn table(spans: &[(u32, u32, u32, u32, u32)]) -> Table {
+        let spans: Vec<String> = spans
+            .iter()
+            .map(|(service, id, parent, start, duration)| {
+                let parent = if *parent == 0 { "null".to_owned() } else { format!("\"{parent}\"") };
+                format!(
+                    "{{\"traceId\":\"t\",\"spanId\":\"{id}\",\"parentSpanId\":{parent},\"serviceName\":\"{service}\",\"operationName\":\"o\",\
+                     \"startTime\":\"2023-10-27T10:00:00.{start:06}Z\",\"duration\":0.{duration:03}}}"
+                )
+            })
+            .collect();
+        read_table(format!("[{}]", spans.join(",")).as_bytes()).unwrap()
+    }
+
+    fn lanes(spans: &[(u32, u32, u32, u32, u32)]) -> Vec<Lane> {
+        Lanes::of(&table(spans)).of_rows
+    }
+
+    #[test]
+    fn what_is_done_by_a_span_lies_below_it_and_nothing_else() {
+        // A request, a call of it, one at the same time as that, and another request meanwhile.
+        assert_eq!(lanes(&[(1, 1, 0, 0, 100), (1, 2, 1, 10, 20), (1, 3, 1, 20, 20), (1, 4, 0, 50, 10)]), [0, 0, 1, 1]);
+        // One that outlasts its parent, and one of another service.
+        assert_eq!(lanes(&[(1, 1, 0, 0, 100), (1, 2, 1, 10, 200), (2, 3, 1, 20, 20)]), [0, 1, 2]);
+        // One behind the other, to the microsecond.
+        assert_eq!(lanes(&[(1, 1, 0, 0, 10), (1, 2, 0, 10, 10)]), [0, 0]);
+        // A parent that stands behind its child, of the same start: a viewer would take them for the reverse.
+        assert_eq!(lanes(&[(1, 2, 1, 0, 10), (1, 1, 0, 0, 20)]), [1, 0]);
+    }
+
+    /// As a viewer reads: by start, and in the file's order; each slice goes onto what is still open on its lane.
+    #[test]
+    fn whatever_happens_a_viewer_finds_only_children_below_a_span() {
+        let mut random = Random::new(7);
+        for _ in 0..200 {
+            let mut below = |limit: u32| random.below(limit as usize) as u32;
+            let spans: Vec<_> = (1..=60)
+                .map(|id| (below(3), id, below(id), below(40), below(30)))
+                .collect();
+            let mut shuffled = spans;
+            for at in (1..shuffled.len()).rev() {
+                shuffled.swap(at, below(at as u32 + 1) as usize);
+            }
+            let table = table(&shuffled);
+            let lanes = Lanes::of(&table);
+            let mut rows: Vec<u32> = (0..table.rows.len() as u32).collect();
+            rows.sort_by_key(|row| (table.rows[*row as usize].start, *row));
+            let mut open: FxHashMap<Lane, Vec<u32>> = FxHashMap::default();
+            for number in rows {
+                let row = table.rows[number as usize];
+                let stack = open.entry(lanes.of_row(number)).or_default();
+                stack.retain(|below| table.rows[*below as usize].end() > row.start);
+                if let Some(below) = stack.last() {
+                    assert_eq!(*below, row.parent, "{shuffled:?}");
+                    assert!(table.rows[*below as usize].end() >= row.end(), "{shuffled:?}");
+                }
+                stack.push(number);
+            }
+            for (lane, service) in lanes.services() {
+                let own = table.rows.iter().enumerate().filter(|(row, _)| lanes.of_row(*row as u32) == lane);
+                assert!(own.map(|(_, row)| row.service).all(|own| own == service));
+            }
+        }
+    }
+}

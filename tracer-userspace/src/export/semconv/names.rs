@@ -6,19 +6,19 @@ macro_rules! names {
     ($($variant:ident = $text:literal,)*) => {
         /// Names of today that more than one older name became, or that come from a value that is taken apart.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum Name {
+        pub enum Key {
             $(#[doc = $text] $variant,)*
         }
 
-        impl Name {
+        impl Key {
             /// The name.
             pub fn text(self) -> &'static str {
-                match self { $(Name::$variant => $text,)* }
+                match self { $(Key::$variant => $text,)* }
             }
 
             /// That name.
             fn of(text: &str) -> Option<Self> {
-                match text { $($text => Some(Name::$variant),)* _ => None }
+                match text { $($text => Some(Key::$variant),)* _ => None }
             }
         }
     };
@@ -76,11 +76,11 @@ pub enum Rule {
     /// It is said by the resource, if it is text.
     Host,
     /// It has another name now.
-    Rename(Name),
+    Rename(Key),
     /// Likewise, and is a number.
-    Whole(Name),
+    Whole(Key),
     /// Likewise, and is text.
-    Text(Name),
+    Text(Key),
     /// A header: a list of its values.
     Header,
     /// `http.method`.
@@ -107,7 +107,7 @@ pub enum Rule {
 
 /// That of a tag of this name.
 pub fn rule(name: &str) -> Rule {
-    use Name as N;
+    use Key as N;
     match name {
         "span.kind" | "error" => Rule::Drop,
         "process.pid" => Rule::Pid,
@@ -149,7 +149,7 @@ pub fn rule(name: &str) -> Rule {
         _ if name.starts_with("http.request.header.") || name.starts_with("http.response.header.") => {
             Rule::Header
         }
-        _ => Name::of(name).map_or(Rule::Keep, Rule::Rename),
+        _ => Key::of(name).map_or(Rule::Keep, Rule::Rename),
     }
 }
 
