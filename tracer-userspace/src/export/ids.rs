@@ -53,17 +53,14 @@ fn number(text: &str, digits: usize) -> Option<u128> {
     if text.len() > digits {
         return None;
     }
-    let mut number = 0;
+    let (mut number, mut is_hex) = (0, true);
     for digit in text.bytes() {
-        let value = match digit {
-            b'0'..=b'9' => digit - b'0',
-            b'a'..=b'f' => digit - b'a' + 10,
-            b'A'..=b'F' => digit - b'A' + 10,
-            _ => return None,
-        };
-        number = number << 4 | u128::from(value);
+        is_hex &= digit.is_ascii_hexdigit();
+        // Letters have bit 6, and their low bits count from 1.
+        number =
+            number << 4 | u128::from((digit & 15).wrapping_add(digit >> 6).wrapping_add((digit >> 6) << 3));
     }
-    Some(number).filter(|number| *number != 0)
+    (is_hex && number != 0).then_some(number)
 }
 
 fn hash(text: &str) -> u128 {

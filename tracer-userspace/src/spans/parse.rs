@@ -179,7 +179,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Value<'a> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value<'de>, A::Error> {
-                let mut values = Vec::with_capacity(16);
+                // As many as a span of ours has tags.
+                let mut values = Vec::with_capacity(24);
                 while let Some(Name(name)) = map.next_key()? {
                     values.push((name, map.next_value()?));
                 }

@@ -60,7 +60,8 @@ fn check_whole(format: FileFormat, text: &str) {
 
 #[test]
 fn every_format_has_every_span_and_is_whole_wherever_it_is_told_to_stop() {
-    let spans: Vec<String> = (0..3000).map(|id| span(id / 7 + 1, id + 1, (id % 7 > 0).then_some(id), "o")).collect();
+    let spans: Vec<String> =
+        (0..3000).map(|id| span(id / 7 + 1, id + 1, (id % 7 > 0).then_some(id), "o")).collect();
     let text = format!("[{}]", spans.join(","));
     for format in FileFormat::ALL {
         for limit in [0, 1, 513, 2999, usize::MAX] {
@@ -80,13 +81,18 @@ fn every_format_has_every_span_and_is_whole_wherever_it_is_told_to_stop() {
 
 #[test]
 fn what_is_wrong_with_the_input_is_told_and_costs_only_itself() {
-    let text = format!("[{},7,{},{}", span(1, 1, None, "o"), span(1, 1, None, "again"), span(1, 2, Some(1), "o"));
+    let text =
+        format!("[{},7,{},{}", span(1, 1, None, "o"), span(1, 1, None, "again"), span(1, 2, Some(1), "o"));
     for format in FileFormat::ALL {
         let (written, out) = convert(&text, format, || false);
         assert_eq!((written.problems.unusable, written.problems.cut), (1, Some(1)), "{format:?}");
         let is_tabled = format.of_stream(&Host::default()).is_none();
         // Spans that are there twice are found only where all are looked at before.
-        assert_eq!((written.spans, written.problems.duplicates), if is_tabled { (2, 1) } else { (3, 0) }, "{format:?}");
+        assert_eq!(
+            (written.spans, written.problems.duplicates),
+            if is_tabled { (2, 1) } else { (3, 0) },
+            "{format:?}"
+        );
         assert_eq!(out.contains("again"), !is_tabled);
         check_whole(format, &out);
     }
@@ -102,7 +108,8 @@ fn traces_that_are_mixed_in_the_file_come_one_after_the_other() {
     let out: Json = serde_json::from_str(&out).unwrap();
     let traces = out["data"].as_array().unwrap();
     for (at, trace) in traces.iter().enumerate() {
-        let ids: Vec<&str> = trace["spans"].as_array().unwrap().iter().map(|span| span["spanID"].as_str().unwrap()).collect();
+        let ids: Vec<&str> =
+            trace["spans"].as_array().unwrap().iter().map(|span| span["spanID"].as_str().unwrap()).collect();
         // Ids of decimal digits are hexadecimal too.
         let expected: Vec<String> = (0..4).map(|n| format!("{:016}", at + n * 3 + 1)).collect();
         assert_eq!(ids, expected);
@@ -112,7 +119,8 @@ fn traces_that_are_mixed_in_the_file_come_one_after_the_other() {
 #[test]
 fn ids_that_are_replaced_are_counted_once_for_each_span() {
     for format in FileFormat::ALL {
-        let text = format!("[{},{}]", span(1, 1, None, "o"), span(1, 2, Some(1), "o").replace("\"2\"", "\"zwei\""));
+        let text =
+            format!("[{},{}]", span(1, 1, None, "o"), span(1, 2, Some(1), "o").replace("\"2\"", "\"zwei\""));
         let (written, _) = convert(&text, format, || false);
         let kept = matches!(format, FileFormat::Trace | FileFormat::Csv);
         assert_eq!(written.hashed_ids, u64::from(!kept), "{format:?}");

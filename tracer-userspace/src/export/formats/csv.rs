@@ -76,7 +76,8 @@ impl Format for Csv {
             }
         });
         rest.push(b'}');
-        let time = |nanos: i64| Cow::Owned(Rfc3339Micros(since_1970(nanos)).to_ascii().to_vec());
+        let start = since_1970(span.start);
+        let time = |nanos| Cow::Owned(Rfc3339Micros(nanos).to_ascii().to_vec());
         let mut duration = Vec::new();
         milliseconds(&mut duration, span.duration);
         let before = [
@@ -85,8 +86,8 @@ impl Format for Csv {
             harmless(span.parent_span_id.as_deref().unwrap_or_default()),
             harmless(&span.service_name),
             harmless(&span.operation_name),
-            time(span.start),
-            time(span.end()),
+            time(start),
+            time(start.saturating_add(span.duration)),
             Cow::Owned(duration),
         ];
         let own = cells.into_iter().map(|cell| cell.map_or(Cow::Borrowed(&b""[..]), tag_cell));

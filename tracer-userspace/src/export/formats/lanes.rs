@@ -180,7 +180,10 @@ mod tests {
     #[test]
     fn what_is_done_by_a_span_lies_below_it_and_nothing_else() {
         // A request, a call of it, one at the same time as that, and another request meanwhile.
-        assert_eq!(lanes(&[(1, 1, 0, 0, 100), (1, 2, 1, 10, 20), (1, 3, 1, 20, 20), (1, 4, 0, 50, 10)]), [0, 0, 1, 1]);
+        assert_eq!(
+            lanes(&[(1, 1, 0, 0, 100), (1, 2, 1, 10, 20), (1, 3, 1, 20, 20), (1, 4, 0, 50, 10)]),
+            [0, 0, 1, 1]
+        );
         // One that outlasts its parent, and one of another service.
         assert_eq!(lanes(&[(1, 1, 0, 0, 100), (1, 2, 1, 10, 200), (2, 3, 1, 20, 20)]), [0, 1, 2]);
         // One behind the other, to the microsecond.
@@ -195,9 +198,7 @@ mod tests {
         let mut random = Random::new(7);
         for _ in 0..200 {
             let mut below = |limit: u32| random.below(limit as usize) as u32;
-            let spans: Vec<_> = (1..=60)
-                .map(|id| (below(3), id, below(id), below(40), below(30)))
-                .collect();
+            let spans: Vec<_> = (1..=60).map(|id| (below(3), id, below(id), below(40), below(30))).collect();
             let mut shuffled = spans;
             for at in (1..shuffled.len()).rev() {
                 shuffled.swap(at, below(at as u32 + 1) as usize);

@@ -144,9 +144,10 @@ fn rest(out: &mut Vec<u8>, span: &FileSpan<'_>, frame: &Frame<'_>) {
         Kind::Consumer => b'5',
     });
     out.extend_from_slice(br#","startTimeUnixNano":""#);
-    number(out, since_1970(span.start));
+    let start = since_1970(span.start);
+    number(out, start);
     out.extend_from_slice(br#"","endTimeUnixNano":""#);
-    number(out, since_1970(span.end()));
+    number(out, start.saturating_add(span.duration));
     out.extend_from_slice(br#"","attributes":["#);
     let mut is_first = true;
     semconv::attributes(span, |name, value| {

@@ -89,7 +89,8 @@ fn otlp_batches_have_a_bound() {
     let text = format!("[{}]", [span; 1600].join(",\n"));
     let mut out = Vec::new();
     let mut format = FileFormat::Otlp.of_stream(&Host::default()).unwrap();
-    each_span(text.as_bytes(), &mut Problems::default(), |span, _| format.span(&span, NO_ROW, &mut out)).unwrap();
+    each_span(text.as_bytes(), &mut Problems::default(), |span, _| format.span(&span, NO_ROW, &mut out))
+        .unwrap();
     assert_eq!(out.iter().filter(|byte| **byte == b'\n').count(), 3);
     format.flush(&mut out);
     let counts = out.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(|line| {
@@ -114,10 +115,15 @@ fn zipkin_knows_ends_and_rounds_nothing_to_zero() {
     assert_eq!(spans[1]["tags"], json!({"process.pid": "7"}));
     assert_eq!(spans[2]["remoteEndpoint"], json!({"ipv6": "2001:db8::1"}));
     assert_eq!(spans[2]["tags"]["tracer.link.evidence"], "[\"thread\"]");
-    assert_eq!((spans[4]["duration"].clone(), spans[4]["remoteEndpoint"].clone()), (json!(1), json!({"serviceName": "postgresql"})));
+    assert_eq!(
+        (spans[4]["duration"].clone(), spans[4]["remoteEndpoint"].clone()),
+        (json!(1), json!({"serviceName": "postgresql"}))
+    );
     let odd = &spans[5];
     assert_eq!(odd["traceId"].as_str().unwrap().len(), 32);
-    assert!(odd.get("timestamp").is_none() && odd.get("kind").is_none() && odd["tags"].get("error").is_none());
+    assert!(
+        odd.get("timestamp").is_none() && odd.get("kind").is_none() && odd["tags"].get("error").is_none()
+    );
     assert_eq!(odd["tags"]["net.peer.ip"], "/run/x.sock");
     assert_eq!((odd["tags"]["span.kind"].clone(), odd["tags"]["none"].clone()), (json!("odd"), json!("")));
     assert_eq!(odd["tags"]["nested"], r#"{"a":[1,null,"x"]}"#);
@@ -125,11 +131,14 @@ fn zipkin_knows_ends_and_rounds_nothing_to_zero() {
 
 #[test]
 fn zipkin_keeps_ids_of_64_bits() {
-    for (trace, written) in [("1f", "000000000000001f"), ("10000000000000001", "00000000000000010000000000000001")] {
+    for (trace, written) in
+        [("1f", "000000000000001f"), ("10000000000000001", "00000000000000010000000000000001")]
+    {
         let text = SPANS.replace("0af7651916cd43dd8448eb211c80319c", trace);
         let mut out = Vec::new();
         let mut format = FileFormat::Zipkin.of_stream(&Host::default()).unwrap();
-        each_span(text.as_bytes(), &mut Problems::default(), |span, _| format.span(&span, 0, &mut out)).unwrap();
+        each_span(text.as_bytes(), &mut Problems::default(), |span, _| format.span(&span, 0, &mut out))
+            .unwrap();
         let out = String::from_utf8(out).unwrap();
         assert!(out.contains(&format!("{{\"traceId\":\"{written}\",\"id\":\"00000000000000a1\"")), "{out}");
     }
@@ -140,7 +149,10 @@ fn jaeger_has_traces_with_processes_and_references() {
     let all = of_table(FileFormat::Jaeger, SPANS);
     let traces = all["data"].as_array().unwrap();
     assert_eq!(traces.len(), 2);
-    assert_eq!(traces[0]["processes"], json!({"p1": {"serviceName": "front", "tags": []}, "p2": {"serviceName": "back", "tags": []}}));
+    assert_eq!(
+        traces[0]["processes"],
+        json!({"p1": {"serviceName": "front", "tags": []}, "p2": {"serviceName": "back", "tags": []}})
+    );
     let spans = traces[0]["spans"].as_array().unwrap();
     assert_eq!(spans.len(), 5);
     assert_eq!(spans[0]["references"], json!([]));
@@ -150,8 +162,14 @@ fn jaeger_has_traces_with_processes_and_references() {
     );
     assert_eq!((spans[3]["processID"].clone(), spans[3]["duration"].clone()), (json!("p2"), json!(4_000)));
     assert_eq!(spans[0]["tags"][4], json!({"key": "error", "type": "bool", "value": true}));
-    assert_eq!(spans[2]["tags"][3], json!({"key": "tracer.link.evidence", "type": "string", "value": "[\"thread\"]"}));
-    assert_eq!(spans[2]["tags"][4], json!({"key": "tracer.link.confidence", "type": "float64", "value": 0.95}));
+    assert_eq!(
+        spans[2]["tags"][3],
+        json!({"key": "tracer.link.evidence", "type": "string", "value": "[\"thread\"]"})
+    );
+    assert_eq!(
+        spans[2]["tags"][4],
+        json!({"key": "tracer.link.confidence", "type": "float64", "value": 0.95})
+    );
     // A parent that is not there is named all the same: the viewer says so.
     assert_eq!(traces[1]["spans"][0]["references"].as_array().unwrap().len(), 1);
     assert_eq!(of_table(FileFormat::Jaeger, "[]")["data"], json!([]));
@@ -160,9 +178,12 @@ fn jaeger_has_traces_with_processes_and_references() {
 #[test]
 fn jaeger_gets_no_circles() {
     let span = |id: &str, parent: &str| {
-        format!(r#"{{"traceId":"1","spanId":"{id}","parentSpanId":"{parent}","serviceName":"a","operationName":"o","startTime":"2023-10-27T10:00:0{id}Z","duration":1}}"#)
+        format!(
+            r#"{{"traceId":"1","spanId":"{id}","parentSpanId":"{parent}","serviceName":"a","operationName":"o","startTime":"2023-10-27T10:00:0{id}Z","duration":1}}"#
+        )
     };
-    let all = of_table(FileFormat::Jaeger, &format!("[{},{},{}]", span("1", "2"), span("2", "1"), span("3", "3")));
+    let all =
+        of_table(FileFormat::Jaeger, &format!("[{},{},{}]", span("1", "2"), span("2", "1"), span("3", "3")));
     let parents: Vec<usize> = all["data"][0]["spans"]
         .as_array()
         .unwrap()
@@ -177,7 +198,11 @@ fn perfetto_has_a_process_for_each_service_and_arrows_between_them() {
     let all = of_table(FileFormat::Perfetto, SPANS);
     let events = all["traceEvents"].as_array().unwrap();
     let of = |phase: &str| events.iter().filter(|event| event["ph"] == phase).collect::<Vec<_>>();
-    let names: Vec<&Json> = of("M").into_iter().filter(|event| event["name"] == "process_name").map(|event| &event["args"]["name"]).collect();
+    let names: Vec<&Json> = of("M")
+        .into_iter()
+        .filter(|event| event["name"] == "process_name")
+        .map(|event| &event["args"]["name"])
+        .collect();
     assert_eq!(names, ["front", "back", "=cmd()"]);
     let slices = of("X");
     assert_eq!(slices.len(), 6);
@@ -188,7 +213,10 @@ fn perfetto_has_a_process_for_each_service_and_arrows_between_them() {
     assert_eq!(slices[4]["dur"], json!(0.5));
     assert_eq!((of("s").len(), of("f").len()), (1, 1));
     let (begin, end) = (of("s")[0], of("f")[0]);
-    assert_eq!((begin["id"].clone(), begin["pid"].clone(), begin["tid"].clone()), (end["id"].clone(), json!(1), json!(1)));
+    assert_eq!(
+        (begin["id"].clone(), begin["pid"].clone(), begin["tid"].clone()),
+        (end["id"].clone(), json!(1), json!(1))
+    );
     assert_eq!((end["pid"].clone(), end["bp"].clone()), (json!(2), json!("e")));
     assert_eq!(of_table(FileFormat::Perfetto, "[]")["traceEvents"], json!([]));
 }
@@ -202,7 +230,10 @@ fn an_arrow_ends_behind_its_beginning_whatever_comes_first_in_the_file() {
     let events = all["traceEvents"].as_array().unwrap();
     let at = |phase: &str| events.iter().position(|event| event["ph"] == phase).unwrap();
     let slice = |operation: &str, kind: &str| {
-        events.iter().position(|event| event["ph"] == "X" && event["name"] == operation && event["cat"] == kind).unwrap()
+        events
+            .iter()
+            .position(|event| event["ph"] == "X" && event["name"] == operation && event["cat"] == kind)
+            .unwrap()
     };
     assert!(slice("GET /b", "client") < at("s") && at("s") < at("f"), "{events:?}");
 }
@@ -214,10 +245,21 @@ fn a_table_has_a_row_for_each_span_and_no_formulas() {
     let header = reader.headers().unwrap().clone();
     let rows: Vec<::csv::StringRecord> = reader.records().map(Result::unwrap).collect();
     assert_eq!(rows.len(), 6);
-    let cell = |row: usize, column: &str| rows[row].get(header.iter().position(|name| name == column).unwrap()).unwrap();
-    assert_eq!((cell(0, "service"), cell(0, "status"), cell(0, "error"), cell(0, "tags")), ("front", "500", "true", "{}"));
-    assert_eq!((cell(0, "start_time"), cell(0, "end_time")), ("2023-10-27T10:00:00.000000Z", "2023-10-27T10:00:00.010000Z"));
-    assert_eq!((cell(2, "link_confidence"), cell(2, "tags")), ("0.95", r#"{"tracer.link.evidence":["thread"]}"#));
+    let cell = |row: usize, column: &str| {
+        rows[row].get(header.iter().position(|name| name == column).unwrap()).unwrap()
+    };
+    assert_eq!(
+        (cell(0, "service"), cell(0, "status"), cell(0, "error"), cell(0, "tags")),
+        ("front", "500", "true", "{}")
+    );
+    assert_eq!(
+        (cell(0, "start_time"), cell(0, "end_time")),
+        ("2023-10-27T10:00:00.000000Z", "2023-10-27T10:00:00.010000Z")
+    );
+    assert_eq!(
+        (cell(2, "link_confidence"), cell(2, "tags")),
+        ("0.95", r#"{"tracer.link.evidence":["thread"]}"#)
+    );
     assert_eq!((cell(5, "service"), cell(5, "operation")), ("'=cmd()", "'-1, \"two\"\nthree"));
     assert_eq!(cell(5, "tags"), r#"{"nested":{"a":[1,null,"x"]},"none":null,"twice":1}"#);
     assert!(text.starts_with("trace_id,") && text.contains("\"'-1, \"\"two\"\"\nthree\""), "{text}");

@@ -118,6 +118,7 @@ impl Format for Zipkin {
 }
 
 fn write_tags(out: &mut Vec<u8>, span: &FileSpan<'_>, remote: &Remote<'_>) {
+    let before = out.len();
     out.extend_from_slice(br#","tags":{"#);
     let start = out.len();
     tags::each(span, |name, value| {
@@ -139,7 +140,11 @@ fn write_tags(out: &mut Vec<u8>, span: &FileSpan<'_>, remote: &Remote<'_>) {
         out.push(b':');
         value_as_text(out, value);
     });
-    out.push(b'}');
+    if out.len() == start {
+        out.truncate(before);
+    } else {
+        out.push(b'}');
+    }
 }
 
 fn kind(name: &str) -> Option<&'static str> {
