@@ -11,7 +11,7 @@ use std::os::unix::fs::FileExt;
 use super::formats::{FileFormat, Format, Host, Order};
 use super::records::{Records, Target, WriteError};
 use crate::spans::elements::ElementError;
-use crate::spans::file::{read_again, read_table, try_each_span};
+use crate::spans::file::{read_again, read_table_until, try_each_span};
 use crate::spans::{FileSpan, NO_ROW, Place, Problems, Table};
 
 /// Bytes read at once in the second pass.
@@ -116,7 +116,7 @@ pub fn convert_stream<T: Target>(
     ended(writer, stopped, problems)
 }
 
-/// Writes the spans of a file in any form, in two passes; the first is all that `stop` cannot end.
+/// Writes the spans of a file in any form, in two passes. `stop` as in [`convert_stream`]; in the first pass nothing is written yet.
 pub fn convert_file<T: Target>(
     input: &File,
     target: T,
@@ -126,7 +126,7 @@ pub fn convert_file<T: Target>(
 ) -> Result<Written, ConvertError> {
     let mut from_start = input;
     from_start.rewind().map_err(ElementError::Io)?;
-    let table = read_table(from_start)?;
+    let table = read_table_until(from_start, &stop)?;
     let (format, order) = format.of_table(&table, host);
     let mut writer = SpanWriter::new(target, format)?;
     let mut window = Window { file: input, bytes: Vec::new(), offset: 0 };

@@ -57,8 +57,7 @@ fn number(text: &str, digits: usize) -> Option<u128> {
     for digit in text.bytes() {
         is_hex &= digit.is_ascii_hexdigit();
         // Letters have bit 6, and their low bits count from 1.
-        number =
-            number << 4 | u128::from((digit & 15).wrapping_add(digit >> 6).wrapping_add((digit >> 6) << 3));
+        number = number << 4 | u128::from((digit & 15) + 9 * (digit >> 6));
     }
     (is_hex && number != 0).then_some(number)
 }

@@ -50,9 +50,17 @@ pub fn try_each_span<B>(
 
 /// Reads a file into a table.
 pub fn read_table(input: impl Read) -> Result<Table, ElementError> {
+    read_table_until(input, || false)
+}
+
+/// As [`read_table`], of what comes before `stop` says so.
+pub fn read_table_until(input: impl Read, stop: impl Fn() -> bool) -> Result<Table, ElementError> {
     let mut builder = Builder::default();
     let mut problems = Problems::default();
-    each_span(input, &mut problems, |span, place| builder.add(&span, place))?;
+    try_each_span(input, &mut problems, |span, place| {
+        builder.add(&span, place);
+        if stop() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
     *builder.problems() = Problems { duplicates: builder.problems().duplicates, ..problems };
     Ok(builder.finish())
 }
