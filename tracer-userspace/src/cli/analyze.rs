@@ -12,9 +12,10 @@ use anyhow::{Context, Result, bail};
 
 use super::args::AnalyzeArgs;
 use super::learned;
-use super::output::create;
+use super::output::{self, create};
 use crate::analysis::{Analysis, Observation};
 use crate::exchange::Step;
+use crate::export::formats::Host;
 use crate::protocol::headers::Headers;
 use crate::recording::spans::SpanFile;
 use crate::report::account::{Account, Spans};
@@ -39,8 +40,7 @@ pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
     if are_one_file(file, &args.output) {
         bail!("{name} would be overwritten by its own traces; choose another file for them (-o)");
     }
-    let mut spans = SpanFile::new(create(&args.output)?, u64::MAX)
-        .with_context(|| format!("cannot use {} for the traces", args.output.display()))?;
+    let mut spans = output::span_file(create(&args.output)?, &args.output, Host::default(), u64::MAX)?;
     let mut analysis = learned::analysis(reader.description().clock, &args.links, &headers)?;
     let mut shown = BTreeSet::new();
     let mut account = read(&mut reader, &headers, &mut shown, &mut analysis, &mut spans)
@@ -82,12 +82,7 @@ pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
     if let Some(error) = spans.failed {
         bail!("{error}");
     }
-    eprintln!(
-        "{} spans in {}; `tracer show {}` shows the slowest traces",
-        stats.spans,
-        args.output.display(),
-        args.output.display()
-    );
+    eprintln!("{}", output::written(stats.spans, &args.output));
     for damage in reader.damages.iter().take(MAX_TOLD) {
         eprintln!("tracer: {name}: {damage}");
     }

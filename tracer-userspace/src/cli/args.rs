@@ -9,6 +9,7 @@ use super::headers::HeaderArgs;
 use super::links::LinkArgs;
 use super::metrics::MetricsArg;
 use crate::capture::probes::Provider;
+use crate::export::formats::FileFormat;
 
 /// Traces requests through the services of this host, without touching them.
 #[derive(Debug, Parser)]
@@ -22,6 +23,7 @@ Examples:
   tracer record --port 8080 -o traces.json   only connections to or from port 8080; Ctrl-C ends it
   tracer record -d 30s -o capture.tcap       keep what was seen, for later: tracer analyze capture.tcap
   tracer show traces.json                    operations, and the slowest traces as waterfalls
+  tracer export traces.json -o x.zipkin.json for Zipkin; likewise OpenTelemetry, Jaeger, Perfetto, CSV
   tracer doctor                              what this host allows, and what will be missing
 
 Exit codes:
@@ -42,6 +44,8 @@ pub enum Command {
     Record(Box<RecordArgs>),
     /// Turn a capture (.tcap) into traces: anywhere, at any time, without root
     Analyze(AnalyzeArgs),
+    /// Turn traces into a file for another tool: OpenTelemetry, Zipkin, Jaeger, Perfetto, a spreadsheet
+    Export(ExportArgs),
     /// Show the operations of a file of traces, and its slowest traces
     Show(ShowArgs),
     /// Compare two files of traces: which operations changed in rate, errors or time
@@ -87,8 +91,9 @@ pub struct RecordArgs {
     /// Stop after this time: 30s, 5m, 500ms (default: Ctrl-C stops)
     #[arg(short, long, value_name = "TIME", value_parser = parse_duration)]
     pub duration: Option<std::time::Duration>,
-    /// Write the traces into this file; into one that ends in .tcap, a capture for `tracer analyze`. Twice for both [default:
-    /// traces.json; with --metrics, nothing]
+    /// Write the traces into this file; into one that ends in .tcap, a capture for `tracer analyze`. Twice for both.
+    /// Names such as x.otlp.jsonl, x.zipkin.json or x.csv choose another form (`tracer export --help`) [default: traces.json;
+    /// with --metrics, nothing]
     #[arg(short, long, value_name = "FILE")]
     pub output: Vec<PathBuf>,
     /// Serve request rates, errors and durations of each operation while recording, for Prometheus: prometheus:PORT for this
@@ -201,7 +206,8 @@ pub struct AnalyzeArgs {
     /// with process, thread, kind, operation, start_ns, end_ns, connection and id (docs/exchanges.md)
     #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "keep_header", "ignore_header", "ignore_context"])]
     pub exchanges: Option<PathBuf>,
-    /// Write the traces into this file
+    /// Write the traces into this file; names such as x.otlp.jsonl, x.zipkin.json or x.csv choose another form
+    /// (`tracer export --help`)
     #[arg(short, long, value_name = "FILE", default_value = "traces.json")]
     pub output: PathBuf,
     /// Headers.
@@ -210,6 +216,63 @@ pub struct AnalyzeArgs {
     /// Links.
     #[command(flatten)]
     pub links: LinkArgs,
+}
+
+/// Options of `export`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+The output's name says the format: x.otlp.jsonl (or .otlp.json), x.zipkin.json, x.jaeger.json, x.perfetto.json (or
+.chrome.json), x.csv, x.traces.json (or .trace.json). docs/exports.md tells what becomes of each field.
+`tracer record` and `tracer analyze` write such files at once, with the same names for -o.
+
+Examples:
+  tracer export traces.json -o traces.zipkin.json
+  tracer export traces.json -o traces.otlp.jsonl
+  tracer export traces.json -o - --format csv | head
+  zcat old.json.gz | tracer export - -o old.perfetto.json
+
+Exit codes: 0, all spans were written; 2, spans of the file could not be used and are left out, or it is no file of
+spans; 130, interrupted: what was written until then is whole.")]
+pub struct ExportArgs {
+    /// The file that `tracer record` wrote; - is standard input
+    #[arg(default_value = "traces.json")]
+    pub file: PathBuf,
+    /// Write into this file; - is standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// The form of the output (default: what its name says)
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<FormatArg>,
+}
+
+/// A form of output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FormatArg {
+    /// The trace JSON again, of a file by somebody else or one that was damaged
+    Trace,
+    /// OpenTelemetry: OTLP/JSON, one request a line
+    Otlp,
+    /// Zipkin: version 2 JSON
+    Zipkin,
+    /// Jaeger: what its user interface loads
+    Jaeger,
+    /// Perfetto and chrome://tracing: Chrome trace events
+    Perfetto,
+    /// A table for a spreadsheet
+    Csv,
+}
+
+impl From<FormatArg> for FileFormat {
+    fn from(arg: FormatArg) -> Self {
+        match arg {
+            FormatArg::Trace => Self::Trace,
+            FormatArg::Otlp => Self::Otlp,
+            FormatArg::Zipkin => Self::Zipkin,
+            FormatArg::Jaeger => Self::Jaeger,
+            FormatArg::Perfetto => Self::Perfetto,
+            FormatArg::Csv => Self::Csv,
+        }
+    }
 }
 
 /// Options of `show`.

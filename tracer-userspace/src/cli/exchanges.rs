@@ -10,9 +10,9 @@ use anyhow::{Context, Result, bail};
 use super::analyze::{BAD_INPUT, MAX_TOLD, are_one_file};
 use super::args::AnalyzeArgs;
 use super::learned;
-use super::output::create;
+use super::output::{self, create};
 use crate::exchanges::Exchanges;
-use crate::recording::spans::SpanFile;
+use crate::export::formats::Host;
 use crate::time::{ClockAnchor, Nanos};
 
 /// Reads `file`, and writes its exchanges as traces.
@@ -33,8 +33,7 @@ pub fn run(file: &Path, args: &AnalyzeArgs) -> Result<ExitCode> {
     if refused > MAX_TOLD as u64 {
         eprintln!("tracer: {name}: {} more lines were refused", refused - MAX_TOLD as u64);
     }
-    let mut spans = SpanFile::new(create(&args.output)?, u64::MAX)
-        .with_context(|| format!("cannot use {} for the traces", args.output.display()))?;
+    let mut spans = output::span_file(create(&args.output)?, &args.output, Host::default(), u64::MAX)?;
     let count = exchanges.len();
     // The times are what they are, whatever they count from.
     let clock = ClockAnchor { monotonic: Nanos(0), unix_nanos: 0 };
@@ -52,11 +51,6 @@ pub fn run(file: &Path, args: &AnalyzeArgs) -> Result<ExitCode> {
          left open: {}; made by no request: {}",
         stats.clients, stats.joined, stats.linked, stats.undecided, stats.ownerless
     );
-    eprintln!(
-        "{} spans in {}; `tracer show {}` shows the slowest traces",
-        stats.spans,
-        args.output.display(),
-        args.output.display()
-    );
+    eprintln!("{}", output::written(stats.spans, &args.output));
     Ok(if refused == 0 { ExitCode::SUCCESS } else { ExitCode::from(BAD_INPUT) })
 }

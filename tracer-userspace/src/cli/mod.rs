@@ -5,6 +5,7 @@ mod args;
 mod diff;
 mod doctor;
 mod exchanges;
+mod export;
 mod headers;
 mod learned;
 mod links;
@@ -13,6 +14,7 @@ mod metrics;
 mod output;
 mod record;
 mod show;
+mod signals;
 mod span_file;
 mod status;
 
@@ -32,6 +34,7 @@ pub fn run() -> ExitCode {
             Some(file) => exchanges::run(file, &args),
             None => analyze::run(&args),
         },
+        Command::Export(args) => export::run(&args),
         Command::Show(args) => show::run(&args),
         Command::Diff(args) => diff::run(&args),
         Command::Doctor(args) => doctor::run(&args),

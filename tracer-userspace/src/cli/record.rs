@@ -14,12 +14,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::args::{EvidenceArg, RecordArgs};
 use super::learned;
 use super::metrics::{MetricsArg, endpoint};
-use super::output::{Outputs, create};
+use super::output::{self, Outputs, create, create_file};
 use super::status::Status;
 use crate::capture::facts::{HostFacts, Roots, Severity};
 use crate::capture::load::Options;
 use crate::capture::procfs::ProcFs;
 use crate::capture::start::start;
+use crate::export::formats::Host;
 use crate::metrics::{MAX_SERIES, OTHER, Requests};
 use crate::protocol::Limits;
 use crate::protocol::tokens::HashKey;
@@ -83,11 +84,11 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode> {
         Outputs::of(&args.output)?
     };
     let traces = outputs.traces.as_deref().map(create).transpose()?;
-    let capture = outputs.capture.as_deref().map(create).transpose()?;
+    let capture = outputs.capture.as_deref().map(create_file).transpose()?;
     if args.raw && outputs.capture.is_none() {
         bail!("--raw keeps bytes in a capture, and none is written: add -o FILE.tcap");
     }
-    let ledger_file = args.ledger.as_deref().map(create).transpose()?;
+    let ledger_file = args.ledger.as_deref().map(create_file).transpose()?;
 
     let masking = if args.unmask { Masking::Off } else { Masking::On };
     warn(args);
@@ -116,8 +117,8 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode> {
         features: probes.features(),
     };
     let max_bytes = u64::from(args.max_size) << 20;
-    let file = match traces {
-        Some(file) => Some(SpanFile::new(file, max_bytes).context("cannot use the file for the traces")?),
+    let file = match traces.zip(outputs.traces.as_deref()) {
+        Some((target, path)) => Some(output::span_file(target, path, this_host(), max_bytes)?),
         None => metrics.is_some().then(SpanFile::none),
     };
     let spans = match file {
@@ -159,6 +160,12 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode> {
     let ledger = drive(args.duration, recorder, waiting, begun)?;
     drop(server);
     report(args, &outputs, &ledger, ledger_file)
+}
+
+/// What the spans of a recording can say of the host: its name, as the kernel has it.
+fn this_host() -> Host {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok();
+    Host { name: name.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()) }
 }
 
 fn target_spec(args: &RecordArgs) -> Result<TargetSpec> {
@@ -339,8 +346,7 @@ fn report(
         eprintln!("{bytes} bytes in {path}; `tracer analyze {path} -o traces.json` makes traces of it");
     }
     if let (Some(path), None) = (&outputs.traces, &ledger.output_error) {
-        let path = path.display();
-        eprintln!("{} spans in {path}; `tracer show {path}` shows the slowest traces", ledger.stats.spans);
+        eprintln!("{}", output::written(ledger.stats.spans, path));
     }
     warn(args);
     if let Some(error) = &ledger.capture_error {

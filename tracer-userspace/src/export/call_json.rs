@@ -1,7 +1,7 @@
 //! The name of a span's operation, and the tags that depend on its protocol: OpenTelemetry's names of the 1.x generation
 //! (`http.*`, `rpc.*`, `db.*`, `messaging.*`, `dns.*`).
 
-use super::span_json::{escaped, key, number, text};
+use super::encode::{escaped, key, number, text};
 use crate::exchange::{Family, Operation, Protocol, Value, dns_code};
 use crate::trace::{Span, Tags};
 

@@ -1,14 +1,8 @@
-//! Writes spans as a JSON array, one span per line, while they come.
-//!
-//! The file is a valid array after every flush, not only at the end: the closing bracket is written behind the last
-//! span and overwritten by the next. When the disk is full, what fits is kept, cut after the last whole span.
+//! Writes spans as a JSON array, one span per line, while they come. The file is a valid array after every flush.
 
-use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
+use super::records::Records;
+pub use super::records::{FileTarget, Target, WriteError};
 
-/// Bytes collected before they are written.
-const BUFFER: usize = 64 * 1024;
 /// What ends the array.
 const CLOSING: &[u8] = b"\n]\n";
 
@@ -18,180 +12,57 @@ pub trait ToJson {
     fn to_json(&self, out: &mut Vec<u8>);
 }
 
-/// Where the array goes.
-pub trait Target {
-    /// Whether bytes written once can be overwritten and cut off (a regular file), or not (a pipe).
-    fn rewrites(&self) -> bool;
-    /// Writes some of the bytes at a position; without [`Target::rewrites`] that is always the end.
-    fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<usize>;
-    /// Cuts the target off at a length. Only with [`Target::rewrites`].
-    fn cut(&mut self, len: u64) -> io::Result<()>;
-}
-
-/// A file or whatever else a path leads to.
-#[derive(Debug)]
-pub struct FileTarget {
-    file: File,
-    regular: bool,
-}
-
-impl FileTarget {
-    /// Takes an open file; what was in it is overwritten.
-    pub fn new(file: File) -> io::Result<FileTarget> {
-        let regular = file.metadata()?.is_file();
-        if regular {
-            file.set_len(0)?;
-        }
-        Ok(FileTarget { file, regular })
-    }
-}
-
-impl Target for FileTarget {
-    fn rewrites(&self) -> bool {
-        self.regular
-    }
-
-    fn write_at(&mut self, bytes: &[u8], offset: u64) -> io::Result<usize> {
-        if self.regular { self.file.write_at(bytes, offset) } else { io::Write::write(&mut self.file, bytes) }
-    }
-
-    fn cut(&mut self, len: u64) -> io::Result<()> {
-        self.file.set_len(len)
-    }
-}
-
-/// Writing failed.
-#[derive(Debug, thiserror::Error)]
-#[error(
-    "writing the traces failed after {kept} spans: {source}; {}",
-    if *.valid {
-        "the file holds these spans and is valid JSON; free space or choose another place with -o"
-    } else {
-        "the output is cut off in the middle and is not valid JSON; choose a regular file with -o"
-    }
-)]
-pub struct WriteError {
-    /// Spans that are in the output whole.
-    pub kept: u64,
-    /// Whether the output is valid JSON.
-    pub valid: bool,
-    /// What the system said.
-    #[source]
-    pub source: io::Error,
-}
-
 /// The writer. [`JsonArray::finish`] must be called; without it the last spans are missing.
 #[derive(Debug)]
 pub struct JsonArray<T: Target> {
-    target: T,
-    buffer: Vec<u8>,
-    /// Ends of the spans in the buffer.
-    ends: Vec<usize>,
-    /// Bytes of the target before the buffer.
-    offset: u64,
-    /// Spans in front of the buffer.
-    flushed: u64,
-    failed: bool,
+    records: Records<T>,
 }
 
 impl<T: Target> JsonArray<T> {
     /// Begins the array. Nothing is written yet.
-    pub fn new(target: T) -> JsonArray<T> {
-        let mut buffer = Vec::with_capacity(BUFFER + BUFFER / 4);
-        buffer.push(b'[');
-        JsonArray { target, buffer, ends: Vec::new(), offset: 0, flushed: 0, failed: false }
+    pub fn new(target: T) -> Self {
+        let mut records = Records::new(target);
+        records.buffer().push(b'[');
+        // One byte is kept, not written: that does not fail.
+        let _ = records.end_record(0, CLOSING);
+        Self { records }
     }
 
     /// How many spans were given.
     pub fn spans(&self) -> u64 {
-        self.flushed + self.ends.len() as u64
+        self.records.spans()
     }
 
     /// Bytes so far, those that are not written yet included.
     pub fn bytes(&self) -> u64 {
-        self.offset + self.buffer.len() as u64
+        self.records.bytes()
     }
 
     /// Adds a span. After an error the output is as the error says, and further spans are dropped.
     pub fn write(&mut self, span: &impl ToJson) -> Result<(), WriteError> {
-        if self.failed {
-            return Ok(());
-        }
-        self.buffer.extend_from_slice(if self.spans() == 0 { b"\n" } else { b",\n" });
-        span.to_json(&mut self.buffer);
-        self.ends.push(self.buffer.len());
-        if self.buffer.len() >= BUFFER { self.flush() } else { Ok(()) }
+        let between: &[u8] = if self.spans() == 0 { b"\n" } else { b",\n" };
+        let buffer = self.records.buffer();
+        buffer.extend_from_slice(between);
+        span.to_json(buffer);
+        self.records.end_record(1, CLOSING)
     }
 
     /// Writes out what is collected, so that a reader finds a valid array with all spans so far.
     pub fn flush(&mut self) -> Result<(), WriteError> {
-        if self.failed {
-            return Ok(());
-        }
-        let body = self.buffer.len();
-        if self.target.rewrites() {
-            self.buffer.extend_from_slice(CLOSING);
-        }
-        match write_all(&mut self.target, &self.buffer, self.offset) {
-            Ok(()) => {
-                self.offset += body as u64;
-                self.flushed += self.ends.len() as u64;
-                self.buffer.clear();
-                self.ends.clear();
-                Ok(())
-            }
-            Err((written, source)) => Err(self.rescue(written, source)),
-        }
+        self.records.flush()
     }
 
-    /// Ends the array.
-    pub fn finish(mut self) -> Result<u64, WriteError> {
-        if !self.target.rewrites() {
-            self.buffer.extend_from_slice(CLOSING);
-        }
-        self.flush()?;
-        Ok(self.flushed)
+    /// Ends the array. Returns how many spans it has.
+    pub fn finish(self) -> Result<u64, WriteError> {
+        self.records.finish()
     }
-
-    /// Cuts the file after the last span that fits together with the closing bracket. The bracket goes where bytes
-    /// of a later span were already written, so it needs no new space.
-    fn rescue(&mut self, written: usize, source: io::Error) -> WriteError {
-        self.failed = true;
-        let fits = |end: &&usize| **end + CLOSING.len() <= written;
-        let whole = self.ends.iter().take_while(fits).count();
-        let kept = self.flushed + whole as u64;
-        if !self.target.rewrites() {
-            let whole = self.ends.iter().take_while(|end| **end <= written).count();
-            return WriteError { kept: self.flushed + whole as u64, valid: false, source };
-        }
-        let end = match self.ends.iter().take_while(fits).last() {
-            Some(end) => self.offset + *end as u64,
-            // Nothing of this buffer; before it the file ended with the bracket that was overwritten.
-            None => self.offset.max(1),
-        };
-        let bracket: &[u8] = if end == 1 { b"[\n]\n" } else { CLOSING };
-        let at = if end == 1 { 0 } else { end };
-        let valid = write_all(&mut self.target, bracket, at).is_ok()
-            && self.target.cut(at + bracket.len() as u64).is_ok();
-        WriteError { kept, valid, source }
-    }
-}
-
-fn write_all(target: &mut impl Target, bytes: &[u8], offset: u64) -> Result<(), (usize, io::Error)> {
-    let mut written = 0;
-    while let Some(rest) = bytes.get(written..).filter(|rest| !rest.is_empty()) {
-        match target.write_at(rest, offset + written as u64) {
-            Ok(0) => return Err((written, io::ErrorKind::WriteZero.into())),
-            Ok(count) => written += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err((written, error)),
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+    use std::io;
+
     use super::*;
 
     impl ToJson for String {
@@ -297,7 +168,7 @@ mod tests {
         }
         let error = array.finish().unwrap_err();
         assert!(!error.valid);
-        assert!(error.to_string().contains("not valid JSON"), "{error}");
+        assert!(error.to_string().contains("not valid"), "{error}");
     }
 
     #[test]

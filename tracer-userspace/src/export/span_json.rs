@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 
 use super::call_json;
+use super::encode::{escaped, key, milliseconds, number, text};
 use super::json::ToJson;
 use crate::causality::Evidence;
 use crate::exchange::{Family, Kept, Side};
@@ -157,76 +158,6 @@ fn headers(out: &mut Vec<u8>, all: &[Kept]) {
     }
 }
 
-pub(super) fn key<'a>(out: &'a mut Vec<u8>, key: &'static str) -> &'a mut Vec<u8> {
-    out.extend_from_slice(key.as_bytes());
-    out
-}
-
-/// A string.
-pub(super) fn text(out: &mut Vec<u8>, text: &str) {
-    out.push(b'"');
-    escaped(out, text);
-    out.push(b'"');
-}
-
-/// What stands between the quotes: escaped where it must be (RFC 8259, section 7).
-pub(super) fn escaped(out: &mut Vec<u8>, text: &str) {
-    let plain = text.bytes().all(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\');
-    if plain {
-        out.extend_from_slice(text.as_bytes());
-    } else {
-        for byte in text.bytes() {
-            match byte {
-                b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-                b'\n' => out.extend_from_slice(b"\\n"),
-                b'\r' => out.extend_from_slice(b"\\r"),
-                b'\t' => out.extend_from_slice(b"\\t"),
-                0..0x20 => {
-                    let digit = |nibble: u8| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 };
-                    out.extend_from_slice(&[b'\\', b'u', b'0', b'0', digit(byte >> 4), digit(byte & 15)]);
-                }
-                _ => out.push(byte),
-            }
-        }
-    }
-}
-
-pub(super) fn number(out: &mut Vec<u8>, mut value: u64) {
-    let mut digits = [0; 20];
-    let mut used = 0;
-    for digit in digits.iter_mut().rev() {
-        *digit = b'0' + (value % 10) as u8;
-        value /= 10;
-        used += 1;
-        if value == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(digits.get(20 - used..).unwrap_or_default());
-}
-
-/// Milliseconds with one to three decimals: whole microseconds, as the start is, so that start plus duration never
-/// passes the end of the parent by rounding.
-fn milliseconds(out: &mut Vec<u8>, nanos: u64) {
-    let micros = nanos / 1_000;
-    number(out, micros / 1_000);
-    let fraction = micros % 1_000;
-    let digits = [
-        b'.',
-        b'0' + (fraction / 100) as u8,
-        b'0' + (fraction / 10 % 10) as u8,
-        b'0' + (fraction % 10) as u8,
-    ];
-    let used = if !fraction.is_multiple_of(10) {
-        4
-    } else if !fraction.is_multiple_of(100) {
-        3
-    } else {
-        2
-    };
-    out.extend_from_slice(digits.get(..used).unwrap_or_default());
-}
-
 fn address(out: &mut Vec<u8>, ip: IpAddr) {
     out.push(b'"');
     match ip {
@@ -256,17 +187,6 @@ mod tests {
         let mut out = Vec::new();
         write(&mut out);
         String::from_utf8(out).unwrap()
-    }
-
-    #[test]
-    fn every_string_comes_back_as_it_was() {
-        let all: String = (0..0x3000).filter_map(char::from_u32).collect();
-        for string in
-            ["", "plain", "q\"uo\\te", "line\nbreak\ttab\r", "\u{0}\u{1f}\u{7f}", "größe ✓ 💥", &all]
-        {
-            let json = written(|out| text(out, string));
-            assert_eq!(serde_json::from_str::<String>(&json).unwrap(), string);
-        }
     }
 
     #[test]
@@ -300,24 +220,6 @@ mod tests {
         let kept = |name: &str, value: &str| Kept { name: name.into(), value: value.into() };
         let json = written(|out| headers(out, &[kept("x-truth-id", "17"), kept("x\"odd", "a\\b")]));
         assert_eq!(json, r#","http.request.header.x-truth-id":"17","http.request.header.x\"odd":"a\\b""#);
-    }
-
-    #[test]
-    fn numbers_are_whole_and_durations_have_up_to_three_decimals() {
-        for value in [0, 9, 10, 12_345, u64::MAX] {
-            assert_eq!(written(|out| number(out, value)), value.to_string());
-        }
-        for (nanos, text) in [
-            (0, "0.0"),
-            (999, "0.0"),
-            (1_000, "0.001"),
-            (150_250_000, "150.25"),
-            (150_200_999, "150.2"),
-            (5_000_000, "5.0"),
-            (1_010_000, "1.01"),
-        ] {
-            assert_eq!(written(|out| milliseconds(out, nanos)), text);
-        }
     }
 
     #[test]

@@ -2,16 +2,21 @@
 
 use std::fs::File;
 use std::io;
+use std::path::Path;
 
-use crate::export::json::{FileTarget, JsonArray, WriteError};
+use crate::export::convert::{ConvertError, SpanWriter, convert_file};
+use crate::export::formats::{FileFormat, Host};
+use crate::export::json::{FileTarget, JsonArray, ToJson, WriteError};
 use crate::report::latency::Tally;
+use crate::spans::NO_ROW;
+use crate::spans::file::read_again;
 use crate::trace::Span;
 
 /// The file. Once writing has failed, further spans are only counted.
 pub struct SpanFile {
     /// There is a file, or has been one.
     is_wanted: bool,
-    array: Option<JsonArray<FileTarget>>,
+    form: Option<Form>,
     /// Requests by service.
     pub tally: Tally,
     /// Why the file ends early.
@@ -22,18 +27,91 @@ pub struct SpanFile {
     max_bytes: u64,
 }
 
+/// How spans become the file.
+enum Form {
+    /// It is the trace JSON.
+    Json(JsonArray<FileTarget>),
+    /// Each is converted from its JSON, so that the file is what `tracer export` would make of the trace JSON.
+    Converted { writer: SpanWriter<'static, FileTarget>, json: Vec<u8> },
+    /// All of them are needed first: they wait as trace JSON in a file without a name, which goes with the tracer, however that ends.
+    Later { waiting: JsonArray<FileTarget>, read: File, target: FileTarget, format: FileFormat, host: Host },
+}
+
+impl Form {
+    fn bytes(&self) -> u64 {
+        match self {
+            Form::Json(array) | Form::Later { waiting: array, .. } => array.bytes(),
+            Form::Converted { writer, .. } => writer.bytes(),
+        }
+    }
+
+    fn write(&mut self, span: &Span) -> Result<(), WriteError> {
+        match self {
+            Form::Json(array) | Form::Later { waiting: array, .. } => array.write(span),
+            Form::Converted { writer, json } => {
+                json.clear();
+                span.to_json(json);
+                // Our own JSON is read.
+                read_again(json).map_or(Ok(()), |span| writer.span(&span, NO_ROW))
+            }
+        }
+    }
+
+    fn flush(&mut self) -> Result<(), WriteError> {
+        match self {
+            Form::Json(array) | Form::Later { waiting: array, .. } => array.flush(),
+            Form::Converted { writer, .. } => writer.flush(),
+        }
+    }
+
+    fn finish(self) -> Result<(), WriteError> {
+        match self {
+            Form::Json(array) => array.finish().map(drop),
+            Form::Converted { writer, .. } => writer.finish().map(drop),
+            Form::Later { waiting, read, target, format, host } => {
+                waiting.finish()?;
+                convert_file(&read, target, format, &host, || false).map(drop).map_err(|error| match error {
+                    ConvertError::Output(error) => error,
+                    ConvertError::Input(error) => {
+                        WriteError { kept: 0, valid: false, source: io::Error::other(error) }
+                    }
+                })
+            }
+        }
+    }
+}
+
 impl SpanFile {
-    /// Takes an open file; what was in it is overwritten. It will have `max_bytes`, and a span, at most.
-    pub fn new(file: File, max_bytes: u64) -> io::Result<Self> {
-        let array = Some(JsonArray::new(FileTarget::new(file)?));
-        Ok(Self { is_wanted: true, array, max_bytes, ..Self::none() })
+    /// A file of some format, for spans of this host. It will have `max_bytes`, and a span, at most. Where the format needs all spans first,
+    /// they wait in the directory `beside` it, and have `max_bytes` at most there.
+    pub fn of_format(
+        target: FileTarget,
+        format: FileFormat,
+        host: Host,
+        beside: &Path,
+        max_bytes: u64,
+    ) -> io::Result<Self> {
+        let form = match (format, format.of_stream(&host)) {
+            (FileFormat::Trace, _) => Form::Json(JsonArray::new(target)),
+            (_, Some(form)) => {
+                let writer = SpanWriter::new(target, form).map_err(io::Error::other)?;
+                Form::Converted { writer, json: Vec::new() }
+            }
+            (_, None) => {
+                let waiting = tempfile::tempfile_in(beside)?;
+                let read = waiting.try_clone()?;
+                let waiting = JsonArray::new(FileTarget::new(waiting)?);
+                Form::Later { waiting, read, target, format, host }
+            }
+        };
+        Ok(Self { is_wanted: true, form: Some(form), max_bytes, ..Self::none() })
     }
 
     /// No file: spans are only counted.
     pub fn none() -> Self {
         Self {
             is_wanted: false,
-            array: None,
+            form: None,
             tally: Tally::default(),
             failed: None,
             unwritten: 0,
@@ -44,36 +122,36 @@ impl SpanFile {
     /// Adds a span.
     pub fn span(&mut self, span: &Span) {
         self.tally.add(span);
-        let Some(array) = self.array.as_mut().filter(|array| array.bytes() < self.max_bytes) else {
+        let Some(form) = self.form.as_mut().filter(|form| form.bytes() < self.max_bytes) else {
             self.unwritten += u64::from(self.is_wanted);
             return;
         };
-        if let Err(error) = array.write(span) {
+        if let Err(error) = form.write(span) {
             self.fail(error);
         }
     }
 
     /// Whether it has the size that it may have.
     pub fn is_full(&self) -> bool {
-        self.array.as_ref().is_some_and(|array| array.bytes() >= self.max_bytes)
+        self.form.as_ref().is_some_and(|form| form.bytes() >= self.max_bytes)
     }
 
     /// Makes the file valid as it is.
     pub fn flush(&mut self) {
-        if let Some(Err(error)) = self.array.as_mut().map(JsonArray::flush) {
+        if let Some(Err(error)) = self.form.as_mut().map(Form::flush) {
             self.fail(error);
         }
     }
 
     /// There are no more.
     pub fn finish(&mut self) {
-        if let Some(Err(error)) = self.array.take().map(JsonArray::finish) {
+        if let Some(Err(error)) = self.form.take().map(Form::finish) {
             self.failed = Some(error);
         }
     }
 
     fn fail(&mut self, error: WriteError) {
-        self.array = None;
+        self.form = None;
         self.failed = Some(error);
     }
 }

@@ -56,7 +56,12 @@ pub fn parse<'a>(element: Element<'a>, mut doubt: impl FnMut(Doubt)) -> Result<F
     if bytes.first() != Some(&b'{') {
         return Err(unusable("not a span: spans are objects"));
     }
-    let fields: Fields<'a> = serde_json::from_slice(bytes).map_err(|error| {
+    // Looked at once, all of it, that costs less than string by string. Where it is no UTF-8 the error is to name the place.
+    let fields = match std::str::from_utf8(bytes) {
+        Ok(text) => serde_json::from_str(text),
+        Err(_) => serde_json::from_slice(bytes),
+    };
+    let fields: Fields<'a> = fields.map_err(|error| {
         let within = error.line().saturating_sub(1) as u64;
         let before = if within == 0 { column.saturating_sub(1) } else { 0 };
         let text = error.to_string();
@@ -174,7 +179,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Value<'a> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Value<'de>, A::Error> {
-                let mut values = Vec::with_capacity(16);
+                // As many as a span of ours has tags.
+                let mut values = Vec::with_capacity(24);
                 while let Some(Name(name)) = map.next_key()? {
                     values.push((name, map.next_value()?));
                 }

@@ -30,7 +30,8 @@ pub enum Kind {
 }
 
 impl Kind {
-    fn of(name: Option<&str>) -> Self {
+    /// By its name in the tag `span.kind`.
+    pub fn of(name: Option<&str>) -> Self {
         match name {
             Some("server" | "SERVER") => Kind::Server,
             Some("client" | "CLIENT") => Kind::Client,

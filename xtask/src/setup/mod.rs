@@ -29,6 +29,8 @@ pub fn everything() -> Result<()> {
     pypi::install(needs::READERS_PYPI)?;
     pypi::install(needs::SDK_PYPI)?;
     npm::install(needs::SDK_NPM)?;
+    pypi::install(needs::EXPORTS_PYPI)?;
+    npm::install(needs::EXPORTS_NPM)?;
     if pypi::install(needs::PYPI)? {
         run::say("compiling Go's standard library once, for the service of the tests");
         golang::warm_up()?;

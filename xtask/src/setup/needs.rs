@@ -152,6 +152,15 @@ pub const SDK_PYPI: &[PyPi] = &[
     },
 ];
 
+/// OpenTelemetry's own message classes and its list of names, which read what the tracer exports.
+pub const EXPORTS_PYPI: &[PyPi] = &[
+    PyPi { brings: "opentelemetry/proto", requirement: "opentelemetry-proto==1.45.1" },
+    PyPi { brings: "opentelemetry/semconv", requirement: "opentelemetry-semantic-conventions==0.66b1" },
+];
+
+/// Zipkin's own encoder.
+pub const EXPORTS_NPM: &[Npm] = &[Npm { name: "zipkin", version: "0.22.0" }];
+
 /// Something needed from npm, installed below cargo's target directory.
 #[derive(Clone, Copy, Debug)]
 pub struct Npm {
