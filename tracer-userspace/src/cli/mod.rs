@@ -12,6 +12,7 @@ mod logger;
 mod metrics;
 mod output;
 mod record;
+mod report;
 mod show;
 mod span_file;
 mod status;
@@ -34,6 +35,7 @@ pub fn run() -> ExitCode {
         },
         Command::Show(args) => show::run(&args),
         Command::Diff(args) => diff::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     };
     match result {
