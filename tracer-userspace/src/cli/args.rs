@@ -24,6 +24,7 @@ Examples:
   tracer record -d 30s -o capture.tcap       keep what was seen, for later: tracer analyze capture.tcap
   tracer show traces.json                    operations, and the slowest traces as waterfalls
   tracer export traces.json -o x.zipkin.json for Zipkin; likewise OpenTelemetry, Jaeger, Perfetto, CSV
+  tracer report traces.json -o report.html   all of it, in one page for a browser
   tracer doctor                              what this host allows, and what will be missing
 
 Exit codes:
@@ -50,6 +51,8 @@ pub enum Command {
     Show(ShowArgs),
     /// Compare two files of traces: which operations changed in rate, errors or time
     Diff(DiffArgs),
+    /// Make one HTML file of it, for any browser: map, operations, findings, traces
+    Report(ReportArgs),
     /// Say what this host allows, which hooks will be used, and what will be missing
     Doctor(DoctorArgs),
 }
@@ -325,6 +328,38 @@ pub struct DiffArgs {
     /// Width in columns (default: the terminal's)
     #[arg(long, value_name = "COLUMNS")]
     pub width: Option<usize>,
+}
+
+/// Options of `report`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+The report is one file that opens in any browser of the last years and fetches nothing. It holds up to 10 000 traces, about 10 MB; of more,
+the slowest of each operation, failing ones of all kinds and a sample, and it says so. All numbers are over all traces (docs/report.md).
+
+Examples:
+  tracer report traces.json                               into report.html
+  tracer report capture.tcap -o shop.html                 analysed first, as `tracer analyze` does
+  tracer report traces.json --ledger run.json             with the account that `record --ledger` wrote
+  tracer report - -o - < traces.json > report.html
+
+Exit codes: 0, all of the file was read; 2, it is damaged or no such file, or spans of it could not be used: the report has what could be
+read, and the last lines say what is missing.")]
+pub struct ReportArgs {
+    /// The file that `tracer record` wrote, traces or a capture; - is the standard input
+    #[arg(default_value = "traces.json")]
+    pub file: PathBuf,
+    /// Write the report into this file; - is the standard output
+    #[arg(short, long, value_name = "FILE", default_value = "report.html")]
+    pub output: PathBuf,
+    /// The account of the run, which `record --ledger FILE` wrote. A capture has it in it
+    #[arg(long, value_name = "FILE")]
+    pub ledger: Option<PathBuf>,
+    /// Headers.
+    #[command(flatten)]
+    pub headers: HeaderArgs,
+    /// Links.
+    #[command(flatten)]
+    pub links: LinkArgs,
 }
 
 /// Options of `doctor`.

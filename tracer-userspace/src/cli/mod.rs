@@ -13,6 +13,7 @@ mod logger;
 mod metrics;
 mod output;
 mod record;
+mod report;
 mod show;
 mod signals;
 mod span_file;
@@ -37,6 +38,7 @@ pub fn run() -> ExitCode {
         Command::Export(args) => export::run(&args),
         Command::Show(args) => show::run(&args),
         Command::Diff(args) => diff::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     };
     match result {

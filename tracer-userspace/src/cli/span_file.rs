@@ -44,6 +44,23 @@ impl Source {
         Ok(Self { file, name })
     }
 
+    /// Of an open file.
+    pub fn of(file: File, name: String) -> Self {
+        Self { file, name }
+    }
+
+    /// Whether it begins so.
+    pub fn begins_with(&self, bytes: &[u8]) -> bool {
+        let mut begin = vec![0; bytes.len()];
+        self.file.read_exact_at(&mut begin, 0).is_ok() && begin == bytes
+    }
+
+    /// The file, at its beginning.
+    pub fn into_file(mut self) -> io::Result<File> {
+        self.file.rewind()?;
+        Ok(self.file)
+    }
+
     /// As a person would call it.
     pub fn name(&self) -> &str {
         &self.name

@@ -107,6 +107,12 @@ impl SpanFile {
         Ok(Self { is_wanted: true, form: Some(form), max_bytes, ..Self::none() })
     }
 
+    /// A file of trace JSON. It will have `max_bytes`, and a span, at most.
+    pub fn new(file: File, max_bytes: u64) -> io::Result<Self> {
+        let form = Some(Form::Json(JsonArray::new(FileTarget::new(file)?)));
+        Ok(Self { is_wanted: true, form, max_bytes, ..Self::none() })
+    }
+
     /// No file: spans are only counted.
     pub fn none() -> Self {
         Self {
