@@ -7,7 +7,7 @@ use crate::spans::{Row, Table};
 /// Conditions; a span is wanted that fulfils all of them. Without any, all are.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
-    /// The operation's name.
+    /// The operation's name, as it is or with `*` for identifiers.
     pub operation: Option<GlobMatcher>,
     /// The service's name.
     pub service: Option<GlobMatcher>,
@@ -31,7 +31,7 @@ impl Filter {
         (row.is_error || !self.errors)
             && row.duration >= self.min_duration
             && named(&self.service, row.service)
-            && named(&self.operation, row.operation)
+            && (named(&self.operation, row.operation) || named(&self.operation, row.group))
     }
 
     /// The traces that have a wanted span, those with the longest one first; indices of [`Table::traces`]. Where nothing is asked

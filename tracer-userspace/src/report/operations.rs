@@ -9,7 +9,7 @@ use super::filter::Filter;
 pub struct Operation {
     /// A name of the table.
     pub service: u32,
-    /// A name of the table.
+    /// A name of the table: that of the group.
     pub operation: u32,
     /// Which side of a call it is.
     pub kind: Kind,
@@ -73,7 +73,7 @@ pub fn operations(table: &Table, own: &[u64], filter: &Filter) -> Operations {
         if row.kind == Kind::Client && is_answered.get(at).copied().unwrap_or_default() {
             result.between = result.between.saturating_add(own);
         } else {
-            wanted.push((row.service, row.operation, row.kind, row.duration, at));
+            wanted.push((row.service, row.group, row.kind, row.duration, at));
         }
     }
     result.observed = last.saturating_sub(first).max(0) as u64;

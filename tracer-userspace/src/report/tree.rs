@@ -25,7 +25,7 @@ pub fn named<'a>(table: &'a Table, rows: &[u32]) -> Vec<Named<'a>> {
         .map(|(node, row)| Named {
             node,
             service: table.name(row.service),
-            operation: table.name(row.operation),
+            operation: table.name(row.group),
             peer: Some(table.name(row.peer)).filter(|name| !name.is_empty()),
             kind: match row.kind {
                 Kind::Client | Kind::Producer => breakdown::Kind::Client,

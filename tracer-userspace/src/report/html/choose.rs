@@ -79,11 +79,11 @@ impl Chosen {
 
 /// Service and operation.
 fn operation(table: &Table, row: u32) -> (u32, u32) {
-    table.row(row).map(|row| (row.service, row.operation)).unwrap_or_default()
+    table.row(row).map(|row| (row.service, row.group)).unwrap_or_default()
 }
 
 /// Where a trace failed first, and with what.
 fn failure(table: &Table, trace: &Trace) -> (u32, u32, u16) {
     let mut rows = table.rows_of(trace).iter().filter_map(|row| table.row(*row));
-    rows.find(|row| row.is_error).map(|row| (row.service, row.operation, row.status)).unwrap_or_default()
+    rows.find(|row| row.is_error).map(|row| (row.service, row.group, row.status)).unwrap_or_default()
 }

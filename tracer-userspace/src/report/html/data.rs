@@ -223,12 +223,12 @@ fn traces(
             all.dedup();
             all
         };
-        let place = |row: &Row| places.get(&(row.service, row.operation, kind_number(row.kind))).copied();
+        let place = |row: &Row| places.get(&(row.service, row.group, kind_number(row.kind))).copied();
         let root = table.row(trace.root);
         let begin = rows().map(|row| row.start).min().unwrap_or(first);
         columns.id.push(cut(&trace.id));
         columns.service.push(names.number(root.map_or(0, |root| root.service), table));
-        columns.name.push(names.number(root.map_or(0, |root| root.operation), table));
+        columns.name.push(names.number(root.map_or(0, |root| root.group), table));
         columns.start.push(begin.abs_diff(first));
         columns.duration.push(table.duration(trace));
         columns.spans.push(table.rows_of(trace).len());

@@ -35,7 +35,7 @@ impl Operations {
         let mut numbers: FxHashMap<(u32, u32, Kind), u32> = FxHashMap::default();
         let mut keys = Vec::new();
         let samples = table.rows.iter().zip(own_times).map(|(row, own)| {
-            let key = (row.service, row.operation, row.kind);
+            let key = (row.service, row.group, row.kind);
             let kind = *numbers.entry(key).or_insert_with(|| {
                 keys.push(key);
                 keys.len() as u32 - 1
