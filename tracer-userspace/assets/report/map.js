@@ -33,7 +33,7 @@ function edgeLines(report, edge) {
 function layout(report) {
   const { nodes, edges } = report.map;
   const graph = new dagre.graphlib.Graph();
-  graph.setGraph({ rankdir: "LR", nodesep: 26, ranksep: 34, marginx: 12, marginy: 12, edgesep: 18 });
+  graph.setGraph({ rankdir: "LR", nodesep: 26, ranksep: 46, marginx: 12, marginy: 12, edgesep: 18 });
   graph.setDefaultEdgeLabel(() => ({}));
   nodes.forEach((node, at) => {
     const name = textWidth(shortened(nodeName(report, node)), "600 13px system-ui, sans-serif");
@@ -59,18 +59,25 @@ function level(points) {
   return parts.join(" ");
 }
 
-/** The line of an edge, straight where its label stands. */
-function line({ points, x, y, width }, isLoop) {
-  if (isLoop || points.length < 3) return `M${points.map((point) => `${point.x},${point.y}`).join(" L")}`;
+/** The line of an edge, from side to side of its nodes, straight where its label stands. */
+function line({ points, x, y, width }, from, to, opposite) {
+  if (from === to || points.length < 3) return `M${points.map((point) => `${point.x},${point.y}`).join(" L")}`;
+  const forward = from.x <= to.x ? 1 : -1;
   const inner = points.slice(1, -1);
   const distance = (point) => Math.hypot(point.x - x, point.y - y);
   const label = inner.reduce((best, point, at) => (distance(point) < distance(inner[best]) ? at : best), 0);
-  const half = (points[points.length - 1].x >= points[0].x ? 1 : -1) * (width / 2);
+  const half = forward * (width / 2);
   inner.splice(label, 1, { x: x - half, y }, { x: x + half, y });
-  return level([points[0], ...inner, points[points.length - 1]]);
+  // Both ways between two nodes: beside each other.
+  const beside = opposite === undefined ? 0 : y > opposite.y ? 8 : -8;
+  const side = (node, which) => ({ x: node.x + (which * node.width) / 2, y: node.y + beside });
+  return level([side(from, forward), ...inner, side(to, -forward)]);
 }
 
-function drawEdge(report, edge, place, most) {
+function drawEdge(report, edge, graph, most) {
+  const [from, to] = [String(edge.from), String(edge.to)];
+  const place = graph.edge(from, to);
+  const path = line(place, graph.node(from), graph.node(to), graph.edge(to, from));
   const { x, y } = place;
   const lines = edgeLines(report, edge);
   const group = svg("g", { class: edge.errors > 0 ? "edge failing" : "edge" });
@@ -79,7 +86,7 @@ function drawEdge(report, edge, place, most) {
   const names = `${nodeName(report, nodes[edge.from])} → ${nodeName(report, nodes[edge.to])}`;
   group.append(
     svg("title", { text: `${names}: ${plural(edge.count, "call")}, ${count(edge.errors)} failed, p50 ${time(edge.p50)}, p95 ${time(edge.p95)}, p99 ${time(edge.p99)}` }),
-    svg("path", { d: line(place, edge.from === edge.to), "stroke-width": weight.toFixed(2), "marker-end": edge.errors > 0 ? "url(#arrow-failing)" : "url(#arrow)" }),
+    svg("path", { d: path, "stroke-width": weight.toFixed(2), "marker-end": edge.errors > 0 ? "url(#arrow-failing)" : "url(#arrow)" }),
   );
   // The line runs between them.
   lines.forEach((text, at) => {
@@ -168,7 +175,7 @@ function serviceMap(report, actions) {
   const drawing = svg("svg", { viewBox: `0 0 ${width} ${height}`, class: "map", role: "img", "aria-label": "Who calls whom; the table below has the same" });
   drawing.style.width = `${width}px`;
   drawing.append(svg("defs", {}, arrow("arrow"), arrow("arrow-failing")));
-  for (const edge of edges) drawing.append(drawEdge(report, edge, graph.edge(String(edge.from), String(edge.to)), most));
+  for (const edge of edges) drawing.append(drawEdge(report, edge, graph, most));
   nodes.forEach((node, at) => drawing.append(drawNode(report, node, graph.node(String(at)), actions)));
   section.append(
     el("p", {

@@ -1,13 +1,13 @@
-//! Trace files, ours or anybody's, as `tracer show` reads and prints them.
+//! Trace files, ours or anybody's, as `tracer show` and `tracer report` read and print them.
 
 use super::Input;
 use crate::breakdown::statement;
 use crate::report::filter::Filter;
 use crate::report::operations::operations;
 use crate::report::waterfall::{self, Details, Style};
-use crate::report::{listing, tree};
-use crate::spans::NO_ROW;
+use crate::report::{html, listing, tree};
 use crate::spans::file::{read_again, read_table};
+use crate::spans::{FileSpan, NO_ROW, Place, Table};
 
 /// Reads `data` as a trace file and prints what was read.
 pub(super) fn run(data: &[u8]) {
@@ -47,8 +47,29 @@ pub(super) fn run(data: &[u8]) {
         let details = |_, row: &_| again(row).map(|span| Details::of(&span)).unwrap_or_default();
         text.push_str(&waterfall::render(&table, trace, style, details, sentence.as_deref()));
     }
+    if slowest == 0 {
+        // Sometimes only: packing takes as long as all the rest.
+        report(file, &table);
+    }
     text.push_str(&table.problems.to_string());
     // Names from a file reach a terminal: nothing in them may steer it.
     let steers = |c: char| c.is_control() && c != '\n';
     assert!(!text.contains(steers), "{text:?}");
+}
+
+fn report(file: &[u8], table: &Table) {
+    let again = |place: Place, each: &mut dyn FnMut(&FileSpan<'_>)| {
+        let from = place.offset as usize;
+        if let Some(span) = file.get(from..from + place.len as usize).and_then(read_again) {
+            each(&span);
+        }
+    };
+    let limits = html::Limits { traces: 20, spans_of_one: 50, bytes: 100_000 };
+    let input = html::Input { table, source: "fuzzed", account: None };
+    let (traces, unread) = match html::contents(&input, &again, limits) {
+        Ok(contents) => contents.counts(),
+        Err(error) => panic!("{error}"),
+    };
+    assert!(traces <= 20 && unread == 0);
+    assert!(traces > 0 || table.traces.is_empty());
 }

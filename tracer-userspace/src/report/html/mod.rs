@@ -25,7 +25,7 @@ use crate::spans::{FileSpan, Place, Table};
 
 use super::account::Account;
 use super::tree;
-use block::Blocks;
+use block::{Blocks, Written};
 
 /// Reads a span again, where the table says that it stands, and hands it over; nothing if it is not there any more.
 pub type Again<'a> = dyn Fn(Place, &mut dyn FnMut(&FileSpan<'_>)) + 'a;
@@ -71,6 +71,27 @@ pub struct Page {
 
 /// Makes the report.
 pub fn page(input: &Input<'_>, again: &Again<'_>, limits: Limits) -> io::Result<Page> {
+    let Contents { main, written } = contents(input, again, limits)?;
+    let bytes = page::assemble(input.source, &main, &written.blocks);
+    Ok(Page { bytes, traces: written.traces.len(), unread: written.unread })
+}
+
+/// What a page carries, packed.
+pub(crate) struct Contents {
+    main: String,
+    written: Written,
+}
+
+impl Contents {
+    /// Traces that can be opened, and spans that could not be read again.
+    #[cfg(any(test, feature = "test-support"))]
+    pub fn counts(&self) -> (usize, usize) {
+        (self.written.traces.len(), self.written.unread)
+    }
+}
+
+/// The same without the page around it.
+pub(crate) fn contents(input: &Input<'_>, again: &Again<'_>, limits: Limits) -> io::Result<Contents> {
     let table = input.table;
     let own_times = tree::self_times(table);
     let mut collector = Collector::default();
@@ -88,9 +109,5 @@ pub fn page(input: &Input<'_>, again: &Again<'_>, limits: Limits) -> io::Result<
     }
     let written = blocks.finish()?;
     let main = data::main(input, &findings, &written.traces, &own_times)?;
-    Ok(Page {
-        bytes: page::assemble(input.source, &main, &written.blocks),
-        traces: written.traces.len(),
-        unread: written.unread,
-    })
+    Ok(Contents { main, written })
 }
