@@ -3,6 +3,7 @@
 use rustc_hash::FxHashSet;
 use tracer_common::abi::{ConnId, select};
 
+use super::own_endpoint::OwnEndpoint;
 use crate::event::{Open, ProcessChange};
 use crate::service::{ProcessFacts, Runtime};
 use crate::target::{TargetSpec, with_children};
@@ -17,6 +18,8 @@ pub struct Selection {
     has_child: bool,
     chosen: FxHashSet<u32>,
     refused_conns: FxHashSet<ConnId>,
+    /// Whoever calls the tracer itself is not traced.
+    own: Option<OwnEndpoint>,
 }
 
 /// What the probes must be told about a process.
@@ -33,12 +36,22 @@ pub enum Verdict {
 impl Selection {
     /// Finds the processes that are wanted among those there are.
     pub fn new(spec: TargetSpec, has_child: bool, processes: &[&ProcessFacts]) -> Self {
-        let mut selection =
-            Self { spec, has_child, chosen: FxHashSet::default(), refused_conns: FxHashSet::default() };
+        let mut selection = Self {
+            spec,
+            has_child,
+            chosen: FxHashSet::default(),
+            refused_conns: FxHashSet::default(),
+            own: None,
+        };
         selection.chosen.extend(selection.spec.pids());
         let parents: Vec<(u32, u32)> = processes.iter().map(|facts| (facts.pid, facts.ppid)).collect();
         selection.extend(processes.iter().copied(), &parents);
         selection
+    }
+
+    /// Leaves out connections to where the tracer listens.
+    pub fn leave_out(&mut self, own: OwnEndpoint) {
+        self.own = Some(own);
     }
 
     /// Chooses those of these processes that match, and those of `parents` (id, parent's id) that descend from a chosen one;
@@ -140,7 +153,8 @@ impl Selection {
 
     /// Whether a new connection is wanted: the probes record new programs until they have been looked at.
     pub fn wants(&mut self, open: &Open) -> bool {
-        if self.wants_call(open.stamp.tgid) {
+        let is_own = self.own.is_some_and(|own| own.is_called_by(&open.endpoints, open.netns));
+        if !is_own && self.wants_call(open.stamp.tgid) {
             return true;
         }
         if self.refused_conns.len() >= MAX_REFUSED {

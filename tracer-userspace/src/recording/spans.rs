@@ -1,4 +1,4 @@
-//! Spans into a file, counted on the way.
+//! Spans into a file, counted on the way; or only counted.
 
 use std::fs::File;
 use std::io;
@@ -14,6 +14,8 @@ use crate::trace::Span;
 
 /// The file. Once writing has failed, further spans are only counted.
 pub struct SpanFile {
+    /// There is a file, or has been one.
+    is_wanted: bool,
     form: Option<Form>,
     /// Requests by service.
     pub tally: Tally,
@@ -102,14 +104,32 @@ impl SpanFile {
                 Form::Later { waiting, read, target, format, host }
             }
         };
-        Ok(Self { form: Some(form), tally: Tally::default(), failed: None, unwritten: 0, max_bytes })
+        Ok(Self { is_wanted: true, form: Some(form), max_bytes, ..Self::none() })
+    }
+
+    /// A file of trace JSON. It will have `max_bytes`, and a span, at most.
+    pub fn new(file: File, max_bytes: u64) -> io::Result<Self> {
+        let form = Some(Form::Json(JsonArray::new(FileTarget::new(file)?)));
+        Ok(Self { is_wanted: true, form, max_bytes, ..Self::none() })
+    }
+
+    /// No file: spans are only counted.
+    pub fn none() -> Self {
+        Self {
+            is_wanted: false,
+            form: None,
+            tally: Tally::default(),
+            failed: None,
+            unwritten: 0,
+            max_bytes: u64::MAX,
+        }
     }
 
     /// Adds a span.
     pub fn span(&mut self, span: &Span) {
         self.tally.add(span);
         let Some(form) = self.form.as_mut().filter(|form| form.bytes() < self.max_bytes) else {
-            self.unwritten += 1;
+            self.unwritten += u64::from(self.is_wanted);
             return;
         };
         if let Err(error) = form.write(span) {
@@ -139,5 +159,22 @@ impl SpanFile {
     fn fail(&mut self, error: WriteError) {
         self.form = None;
         self.failed = Some(error);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exchange::Side;
+    use crate::metrics::samples::span;
+
+    #[test]
+    fn where_no_file_is_wanted_spans_are_counted_and_none_is_missing() {
+        let mut file = SpanFile::none();
+        file.span(&span("shop", Side::Server, "GET", "/", 5));
+        file.flush();
+        file.finish();
+        assert_eq!(file.tally.services().map(|(_, tally)| tally.requests).sum::<u64>(), 1);
+        assert!(!file.is_full() && file.failed.is_none() && file.unwritten == 0);
     }
 }
