@@ -7,6 +7,7 @@ mod bystander;
 mod contenders;
 mod engine;
 mod evidence;
+mod export;
 mod offline;
 mod own;
 mod parsers;
@@ -33,11 +34,11 @@ pub struct Options {
     /// Write the result into docs/benchmarks.md
     #[arg(long)]
     write: bool,
-    /// Only these parts: bystander, victim, own, evidence, offline, engine, parsers (default: all)
+    /// Only these parts: bystander, victim, own, evidence, offline, engine, export, parsers (default: all)
     parts: Vec<String>,
 }
 
-/// Runs the benchmarks; all but `offline`, `engine` and `parsers` need root.
+/// Runs the benchmarks; all but `offline`, `engine`, `export` and `parsers` need root.
 pub fn run(options: &Options) -> Result<()> {
     let wanted = |part: &str| options.parts.is_empty() || options.parts.iter().any(|p| p == part);
     let live = ["bystander", "victim", "own", "evidence"].into_iter().any(wanted);
@@ -68,6 +69,9 @@ pub fn run(options: &Options) -> Result<()> {
     }
     if wanted("engine") {
         show(report::ENGINE, &engine::markdown(&engine::measure(&tracer, options.rounds)?)?)?;
+    }
+    if wanted("export") {
+        show(report::EXPORT, &export::markdown(&export::measure(&tracer, options.rounds)?)?)?;
     }
     if !live {
         return Ok(());

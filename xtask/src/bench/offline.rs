@@ -38,7 +38,7 @@ struct Capture {
 /// What one run took.
 pub(super) struct Run {
     /// Seconds.
-    wall: f64,
+    pub wall: f64,
     pub user: f64,
     pub system: f64,
     /// Bytes.
@@ -91,30 +91,32 @@ fn simulate(calls: u64, directory: &Path) -> Result<Capture> {
 pub(super) fn analyze(tracer: &Path, capture: &Path, exchanges: u64, traces: &Path) -> Result<Run> {
     // What an earlier run wrote would have to be cut off first.
     let _ = std::fs::remove_file(traces);
-    let begun = Instant::now();
-    let mut child = Command::new(tracer)
-        .arg("analyze")
-        .arg(capture)
-        .arg("-o")
-        .arg(traces)
-        .stderr(Stdio::piped())
-        .spawn()
-        .with_context(|| format!("cannot start {}", tracer.display()))?;
-    let mut said = String::new();
-    child.stderr.take().context("no standard error")?.read_to_string(&mut said)?;
-    let (status, usage) = wait(child.id())?;
-    let wall = begun.elapsed().as_secs_f64();
+    let mut command = Command::new(tracer);
+    let (status, said, run) = measured(command.arg("analyze").arg(capture).arg("-o").arg(traces))?;
     // A run that gave up early would be a fast one.
     if status != 0 || !said.contains(&format!("\n{exchanges} spans in ")) {
         bail!("tracer analyze did not do its work (status {status}): {said}");
     }
+    Ok(run)
+}
+
+/// Runs a command to its end. Returns its status and what it said, and what it took.
+pub(super) fn measured(command: &mut Command) -> Result<(i32, String, Run)> {
+    let begun = Instant::now();
+    let mut child =
+        command.stderr(Stdio::piped()).spawn().with_context(|| format!("cannot start {command:?}"))?;
+    let mut said = String::new();
+    child.stderr.take().context("no standard error")?.read_to_string(&mut said)?;
+    let (status, usage) = wait(child.id())?;
+    let wall = begun.elapsed().as_secs_f64();
     let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
-    Ok(Run {
+    let run = Run {
         wall,
         user: seconds(usage.ru_utime),
         system: seconds(usage.ru_stime),
         peak: usage.ru_maxrss as f64 * 1024.0,
-    })
+    };
+    Ok((status, said, run))
 }
 
 /// Waits for a child's end; the standard library does not tell what it used.

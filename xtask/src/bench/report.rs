@@ -40,6 +40,9 @@ pub const OFFLINE: Place = Place {
     begin: "<!-- offline: begin (cargo xtask bench offline --write) -->",
     end: "<!-- offline: end -->",
 };
+/// How fast spans are written for other tools.
+pub const EXPORT: Place =
+    Place { begin: "<!-- export: begin (cargo xtask bench export --write) -->", end: "<!-- export: end -->" };
 /// What parsing costs.
 pub const PARSERS: Place = Place {
     begin: "<!-- parsers: begin (cargo xtask bench parsers --write) -->",

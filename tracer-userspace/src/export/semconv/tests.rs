@@ -88,6 +88,7 @@ fn databases_calls_and_messages_too() {
             r#"messaging.destination.name="orders""#,
             r#"messaging.destination.partition.id="3""#,
             r#"messaging.message.id="m""#,
+            r#"messaging.message.conversation_id="c""#,
         ]
     );
     assert_eq!(of(r#""db.system":"mssql""#), [r#"db.system.name="microsoft.sql_server""#]);
