@@ -1,7 +1,7 @@
 //! What stands out, said in sentences that are no stronger than the numbers.
 
 use crate::breakdown::Kind;
-use crate::breakdown::findings::{Call, Findings};
+use crate::breakdown::findings::{Call, Findings, Unexplained};
 use crate::report::text::{Duration, count};
 
 /// At most so many of each sort.
@@ -105,15 +105,16 @@ pub(super) fn worst(all: Findings) -> Vec<Finding> {
             is_call: true,
         });
     }
+    let told: Vec<&Call> =
+        all.downstream.iter().filter(|one| is_much(one.time)).take(OF_EACH).map(|one| &one.call).collect();
     // Said already, as the caller's.
-    let is_told = |service: &str, operation: &str| {
-        let told = all.downstream.iter().filter(|one| is_much(one.time)).take(OF_EACH);
-        let mut same =
-            told.filter(|one| one.call.callee.as_deref() == Some(service) && one.call.operation == operation);
-        same.next().is_some()
+    let is_told = |one: &Unexplained| {
+        told.iter().any(|call| {
+            (call.callee.as_deref(), &call.operation) == (Some(one.service.as_str()), &one.operation)
+        })
     };
-    let untold = all.unexplained.iter().filter(|one| !is_told(&one.service, &one.operation));
-    for one in untold.filter(|one| is_much(one.time)).take(OF_EACH) {
+    let much = all.unexplained.iter().filter(|one| is_much(one.time));
+    for one in much.filter(|one| !is_told(one)).take(OF_EACH) {
         found.push(Finding {
             kind: "own",
             title: format!(
