@@ -149,7 +149,7 @@ impl Picture<'_> {
         let width = style.width.max(MIN_WIDTH) - mark_width;
         // Statements are long, and say more than a fine bar does.
         let has_statements = self.spans.iter().any(|span| span.details.statement.is_some());
-        let bar_width = if has_statements { (width - NUMBERS) / 4 } else { (width - NUMBERS) / 3 };
+        let bar_width = if has_statements { (width - NUMBERS) / 5 } else { (width - NUMBERS) / 3 };
         let name_width = width - NUMBERS - bar_width - 1;
         for (line, mark) in shown.iter().zip(&marks) {
             self.line(line, mark, style, (name_width, bar_width), out)?;
