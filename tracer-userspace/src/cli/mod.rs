@@ -10,6 +10,7 @@ mod learned;
 mod links;
 mod logger;
 mod output;
+mod push;
 mod record;
 mod show;
 mod signals;

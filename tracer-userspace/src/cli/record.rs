@@ -1,6 +1,7 @@
 //! `tracer record`.
 
 use std::fs::File;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use super::args::{EvidenceArg, RecordArgs};
 use super::learned;
 use super::output::{self, Outputs, create, create_file};
+use super::push::own_calls;
 use crate::capture::facts::{HostFacts, Roots, Severity};
 use crate::capture::load::Options;
 use crate::capture::procfs::ProcFs;
@@ -25,9 +27,11 @@ use crate::recording::budget;
 use crate::recording::child::{self, Waiting};
 use crate::recording::ledger::RunLedger;
 use crate::recording::people::People;
+use crate::recording::push::{self, Pace};
 use crate::recording::recorder::{Bounds, Ended, Recorder, clock_anchor};
 use crate::recording::selection::Selection;
 use crate::recording::sinks::Sinks;
+use crate::recording::spans::SpanFile;
 use crate::secret::Masking;
 use crate::service::ProcessFacts;
 use crate::target::{TargetOptions, TargetSpec};
@@ -69,7 +73,14 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode> {
         }
     }
     // Before anything is attached, so that a long capture is not lost to a mistyped path.
-    let outputs = Outputs::of(&args.output)?;
+    let outputs = if args.output.is_empty() && args.push.push.is_none() {
+        Outputs::of(&[PathBuf::from("traces.json")])?
+    } else {
+        Outputs::of(&args.output)?
+    };
+    let calls = own_calls();
+    // Its headers may be wrong, too. Until there are spans it does no more than look whether the collector is there.
+    let push = args.push.begin(&calls, this_host(), Pace::Live)?;
     let traces = outputs.traces.as_deref().map(create).transpose()?;
     let capture = outputs.capture.as_deref().map(create_file).transpose()?;
     if args.raw && outputs.capture.is_none() {
@@ -81,7 +92,10 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode> {
     warn(args);
     let (people, seen) = People::read_all(proc, masking);
     let processes: Vec<&ProcessFacts> = seen.iter().map(|seen| &seen.facts).collect();
-    let selection = Selection::new(spec, !args.command.is_empty(), &processes);
+    let mut selection = Selection::new(spec, !args.command.is_empty(), &processes);
+    if push.is_some() {
+        selection.leave_out_calls(calls);
+    }
     let waiting = (!args.command.is_empty()).then(|| child::prepare(&args.command)).transpose()?;
     let options = probe_options(args, &host, &selection);
     let probes = start(&options)?.probes;
@@ -101,11 +115,13 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode> {
         features: probes.features(),
     };
     let max_bytes = u64::from(args.max_size) << 20;
-    let spans = match traces.zip(outputs.traces.as_deref()) {
-        Some((target, path)) => Some((
-            learned::analysis(description.clock, &args.links, &headers)?,
-            output::span_file(target, path, this_host(), max_bytes)?,
-        )),
+    let file = match traces.zip(outputs.traces.as_deref()) {
+        Some((target, path)) => Some(output::span_file(target, path, this_host(), max_bytes)?),
+        None => push.is_some().then(SpanFile::none),
+    };
+    let pushing = if push.is_some() { push::MEMORY } else { 0 };
+    let spans = match file {
+        Some(file) => Some((learned::analysis(description.clock, &args.links, &headers)?, file.pushed(push))),
         None => None,
     };
     let capture = capture.map(|file| Writer::new(file, &description)).transpose()?;
@@ -115,7 +131,7 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode> {
     let streams = Limits {
         headers: Arc::new(headers),
         hash_key: HashKey::random(),
-        ..budget::limits(memory, ring, masking)
+        ..budget::limits(memory.saturating_sub(pushing), ring, masking)
     };
     let bounds = Bounds { memory: budget::ceiling(memory, ring), streams };
     let mut recorder = Recorder::new(probes, people, seen, selection, before, sinks, bounds);
@@ -302,6 +318,9 @@ fn report(
     }
     if let (Some(path), None) = (&outputs.traces, &ledger.output_error) {
         eprintln!("{}", output::written(ledger.stats.spans, path));
+    }
+    if let Some(delivery) = &ledger.delivery {
+        eprintln!("{} of {} spans delivered to {}", delivery.delivered, ledger.stats.spans, delivery.to);
     }
     warn(args);
     if let Some(error) = &ledger.capture_error {

@@ -308,9 +308,9 @@ impl Recorder {
         sinks.clock(clock_anchor());
         sinks.finish_spans();
         let stats = sinks.stats();
-        let (spans, unwritten, output_error) = match sinks.spans.take() {
-            Some((_, file)) => (Some(file.tally), file.unwritten, file.failed),
-            None => (None, 0, None),
+        let (spans, unwritten, delivery, output_error) = match sinks.spans.take() {
+            Some((_, file)) => (Some(file.tally), file.unwritten, file.delivery, file.failed),
+            None => (None, 0, None, None),
         };
         let mut ledger = RunLedger {
             observed: now.since(began),
@@ -326,6 +326,7 @@ impl Recorder {
             open_before_spoke: self.before.spoke,
             tally: spans,
             unwritten,
+            delivery,
             output_error,
             capture_error: None,
             capture_bytes: None,

@@ -3,6 +3,7 @@
 use rustc_hash::FxHashSet;
 use tracer_common::abi::{ConnId, select};
 
+use super::own_calls::OwnCalls;
 use crate::event::{Open, ProcessChange};
 use crate::service::{ProcessFacts, Runtime};
 use crate::target::{TargetSpec, with_children};
@@ -17,6 +18,8 @@ pub struct Selection {
     has_child: bool,
     chosen: FxHashSet<u32>,
     refused_conns: FxHashSet<ConnId>,
+    /// The tracer's own calls.
+    own_calls: Option<OwnCalls>,
 }
 
 /// What the probes must be told about a process.
@@ -33,12 +36,22 @@ pub enum Verdict {
 impl Selection {
     /// Finds the processes that are wanted among those there are.
     pub fn new(spec: TargetSpec, has_child: bool, processes: &[&ProcessFacts]) -> Self {
-        let mut selection =
-            Self { spec, has_child, chosen: FxHashSet::default(), refused_conns: FxHashSet::default() };
+        let mut selection = Self {
+            spec,
+            has_child,
+            chosen: FxHashSet::default(),
+            refused_conns: FxHashSet::default(),
+            own_calls: None,
+        };
         selection.chosen.extend(selection.spec.pids());
         let parents: Vec<(u32, u32)> = processes.iter().map(|facts| (facts.pid, facts.ppid)).collect();
         selection.extend(processes.iter().copied(), &parents);
         selection
+    }
+
+    /// Leaves out the other ends of the tracer's own calls.
+    pub fn leave_out_calls(&mut self, calls: OwnCalls) {
+        self.own_calls = Some(calls);
     }
 
     /// Chooses those of these processes that match, and those of `parents` (id, parent's id) that descend from a chosen one;
@@ -140,7 +153,8 @@ impl Selection {
 
     /// Whether a new connection is wanted: the probes record new programs until they have been looked at.
     pub fn wants(&mut self, open: &Open) -> bool {
-        if self.wants_call(open.stamp.tgid) {
+        let is_own = self.own_calls.as_ref().is_some_and(|own| own.have_made(&open.endpoints, open.netns));
+        if !is_own && self.wants_call(open.stamp.tgid) {
             return true;
         }
         if self.refused_conns.len() >= MAX_REFUSED {

@@ -4,6 +4,8 @@
 //! Spans are collected, and each batch is a line: in it, spans of one resource stand together. In this JSON ids are hexadecimal, whole
 //! numbers of 64 bits are text, and enumerations are numbers ("OTLP/JSON Encoding").
 
+pub mod messages;
+
 use rustc_hash::FxHashMap;
 
 use super::super::encode::{float, integer, number, text};
@@ -28,6 +30,8 @@ pub struct Otlp {
     numbers: FxHashMap<Box<[u8]>, usize>,
     spans: usize,
     bytes: usize,
+    /// A batch is what was added between two flushes.
+    is_batched_outside: bool,
     /// The resource of the last span, as it is written.
     resource: Vec<u8>,
 }
@@ -49,8 +53,14 @@ impl Otlp {
             numbers: FxHashMap::default(),
             spans: 0,
             bytes: 0,
+            is_batched_outside: false,
             resource: Vec::new(),
         }
+    }
+
+    /// For spans that somebody else puts into batches: nothing is appended before [`Format::flush`].
+    pub fn batched_outside(host: Host) -> Self {
+        Self { is_batched_outside: true, ..Self::new(host) }
     }
 
     /// The spans of a resource in this batch.
@@ -98,7 +108,7 @@ impl Format for Otlp {
         rest(group, span, &frame);
         let written = group.len() - before;
         self.bytes += written;
-        if self.spans >= BATCH || self.bytes >= BATCH_BYTES {
+        if !self.is_batched_outside && (self.spans >= BATCH || self.bytes >= BATCH_BYTES) {
             self.flush(out);
         }
     }
