@@ -13,10 +13,12 @@ use anyhow::{Context, Result, bail};
 use super::args::AnalyzeArgs;
 use super::learned;
 use super::output::{self, create};
+use super::push::{own_calls, told};
 use crate::analysis::{Analysis, Observation};
 use crate::exchange::Step;
 use crate::export::formats::Host;
 use crate::protocol::headers::Headers;
+use crate::recording::push::{Delivery, Pace};
 use crate::recording::spans::SpanFile;
 use crate::report::account::{Account, Spans};
 use crate::report::summary::Summary;
@@ -40,7 +42,9 @@ pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
     if are_one_file(file, &args.output) {
         bail!("{name} would be overwritten by its own traces; choose another file for them (-o)");
     }
-    let mut spans = output::span_file(create(&args.output)?, &args.output, Host::default(), u64::MAX)?;
+    let spans = output::span_file(create(&args.output)?, &args.output, Host::default(), u64::MAX)?;
+    // Where it was recorded is another host, perhaps.
+    let mut spans = spans.pushed(args.push.begin(&own_calls(), Host::default(), Pace::Patient)?);
     let mut analysis = learned::analysis(reader.description().clock, &args.links, &headers)?;
     let mut shown = BTreeSet::new();
     let mut account = read(&mut reader, &headers, &mut shown, &mut analysis, &mut spans)
@@ -49,6 +53,10 @@ pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
     spans.finish();
 
     let stats = analysis.stats();
+    // What the recording pushed is another matter.
+    account.pushed_to = spans.delivery.as_ref().map(|delivery| delivery.to.clone());
+    account.spans_delivered = spans.delivery.as_ref().map_or(0, |delivery| delivery.delivered);
+    account.spans_not_delivered = spans.delivery.as_ref().map_or(0, Delivery::lost);
     account.spans = Some(Spans::of(&stats, spans.unwritten));
     if reader.description().unmasked || account.unmasked {
         eprintln!(
@@ -92,6 +100,12 @@ pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
             more.len(),
             first.offset()
         );
+    }
+    if let Some(delivery) = &spans.delivery {
+        eprintln!("{}", told(delivery));
+    }
+    if spans.delivery.as_ref().is_some_and(|delivery| delivery.lost() > 0) {
+        return Ok(ExitCode::FAILURE);
     }
     Ok(if reader.damages.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(BAD_INPUT) })
 }

@@ -8,6 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::headers::HeaderArgs;
 use super::links::LinkArgs;
 use super::metrics::MetricsArg;
+use super::push::PushArgs;
 use crate::capture::probes::Provider;
 use crate::export::formats::FileFormat;
 
@@ -71,6 +72,7 @@ Examples:
   tracer record --unit shop.service             a systemd unit
   tracer record --container web-1               a container, by name or the beginning of its id
   tracer record --metrics prometheus:9464       metrics for Prometheus until Ctrl-C, and no file
+  tracer record --push otlp+http://HOST:4318    send the spans to a collector until Ctrl-C, and write no file
   tracer record -o run.json -- ./server --flag  start a program and trace it until it ends")]
 pub struct RecordArgs {
     /// Trace this process and its children
@@ -96,13 +98,16 @@ pub struct RecordArgs {
     pub duration: Option<std::time::Duration>,
     /// Write the traces into this file; into one that ends in .tcap, a capture for `tracer analyze`. Twice for both.
     /// Names such as x.otlp.jsonl, x.zipkin.json or x.csv choose another form (`tracer export --help`) [default: traces.json;
-    /// with --metrics, nothing]
+    /// with --metrics or --push, nothing]
     #[arg(short, long, value_name = "FILE")]
     pub output: Vec<PathBuf>,
     /// Serve request rates, errors and durations of each operation while recording, for Prometheus: prometheus:PORT for this
     /// host only, or prometheus:ADDRESS:PORT (docs/metrics.md)
     #[arg(long, value_name = "WHERE", value_parser = MetricsArg::parse)]
     pub metrics: Option<MetricsArg>,
+    /// Pushing.
+    #[command(flatten)]
+    pub push: PushArgs,
     /// End the recording when a file that it writes has this size, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 1024, help_heading = "Rarely needed",
           value_parser = clap::value_parser!(u32).range(1..))]
@@ -207,12 +212,15 @@ pub struct AnalyzeArgs {
     pub file: Option<PathBuf>,
     /// Instead of a capture, find the links between exchanges that were observed elsewhere: one JSON object on each line,
     /// with process, thread, kind, operation, start_ns, end_ns, connection and id (docs/exchanges.md)
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "keep_header", "ignore_header", "ignore_context"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "push", "keep_header", "ignore_header", "ignore_context"])]
     pub exchanges: Option<PathBuf>,
     /// Write the traces into this file; names such as x.otlp.jsonl, x.zipkin.json or x.csv choose another form
     /// (`tracer export --help`)
     #[arg(short, long, value_name = "FILE", default_value = "traces.json")]
     pub output: PathBuf,
+    /// Pushing.
+    #[command(flatten)]
+    pub push: PushArgs,
     /// Headers.
     #[command(flatten)]
     pub headers: HeaderArgs,
@@ -232,6 +240,7 @@ Examples:
   tracer export traces.json -o traces.zipkin.json
   tracer export traces.json -o traces.otlp.jsonl
   tracer export traces.json -o - --format csv | head
+  tracer export traces.json --push otlp+http://localhost:4318
   zcat old.json.gz | tracer export - -o old.perfetto.json
 
 Exit codes: 0, all spans were written; 2, spans of the file could not be used and are left out, or it is no file of
@@ -241,10 +250,13 @@ pub struct ExportArgs {
     #[arg(default_value = "traces.json")]
     pub file: PathBuf,
     /// Write into this file; - is standard output
-    #[arg(short, long, value_name = "FILE")]
-    pub output: PathBuf,
+    #[arg(short, long, value_name = "FILE", required_unless_present = "push", conflicts_with = "push")]
+    pub output: Option<PathBuf>,
+    /// Pushing.
+    #[command(flatten)]
+    pub push: PushArgs,
     /// The form of the output (default: what its name says)
-    #[arg(long, value_name = "FORMAT")]
+    #[arg(long, value_name = "FORMAT", conflicts_with = "push")]
     pub format: Option<FormatArg>,
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io;
+use std::ops::ControlFlow;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -13,21 +14,26 @@ use anyhow::{Context, Result, bail};
 use super::analyze::BAD_INPUT;
 use super::args::ExportArgs;
 use super::output::{beside, create, is_standard, shown};
+use super::push::{own_calls, told};
 use super::signals;
 use crate::export::convert::{ConvertError, SpanWriter, Written, convert_file, convert_stream};
-use crate::export::formats::{FileFormat, Host};
+use crate::export::formats::{FileFormat, Host, trace};
+use crate::recording::push::Pace;
 use crate::report::text::count;
+use crate::spans::Problems;
 use crate::spans::elements::ElementError;
+use crate::spans::file::try_each_span;
 
 /// Writes the spans of a file in the form of another tool.
 pub fn run(args: &ExportArgs) -> Result<ExitCode> {
-    let format = format(args)?;
+    let Some(output) = &args.output else { return push(args) };
+    let format = format(args, output)?;
     let name = shown(&args.file, "standard input");
     let input = open(&args.file)?;
-    if !is_standard(&args.output) && is_one_file(&input, &args.output) {
+    if !is_standard(output) && is_one_file(&input, output) {
         bail!("{name} would be overwritten by what is made of it; choose another file (-o)");
     }
-    let target = create(&args.output)?;
+    let target = create(output)?;
     // From here on an end by a signal leaves a file that is whole.
     let stop = signals::stop_flag()?;
     let stop = || stop.load(Ordering::Relaxed);
@@ -37,7 +43,7 @@ pub fn run(args: &ExportArgs) -> Result<ExitCode> {
             .map_err(ConvertError::from)
             .and_then(|writer| convert_stream(&input, writer, stop)),
         None => {
-            let input = seekable(input, &beside(&args.output))
+            let input = seekable(input, &beside(output))
                 .with_context(|| format!("cannot keep {name} until it is read"))?;
             convert_file(&input, target, format, &host, stop)
         }
@@ -53,17 +59,54 @@ pub fn run(args: &ExportArgs) -> Result<ExitCode> {
             return Ok(ExitCode::from(BAD_INPUT));
         }
     };
-    Ok(report(args, format, &written))
+    Ok(report(args, output, format, &written))
+}
+
+/// Sends the spans of a file to a collector.
+fn push(args: &ExportArgs) -> Result<ExitCode> {
+    let name = shown(&args.file, "standard input");
+    let input = open(&args.file)?;
+    let Some(mut push) = args.push.begin(&own_calls(), Host::default(), Pace::Patient)? else {
+        bail!("say where the spans go: -o FILE, or --push URL");
+    };
+    let stop = signals::stop_flag()?;
+    let (mut problems, mut json) = (Problems::default(), Vec::new());
+    let read = try_each_span(&input, &mut problems, |span, _| {
+        json.clear();
+        trace::object(&span, &mut json);
+        push.span(&json);
+        // Once it has failed for good, the rest is only counted.
+        if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    let delivery = push.finish();
+    for line in problems.to_string().lines() {
+        eprintln!("tracer: {name}: {line}");
+    }
+    eprintln!("{}", told(&delivery));
+    match read {
+        Ok(Some(())) => return Ok(ExitCode::from(signals::INTERRUPTED)),
+        Ok(None) => {}
+        Err(ElementError::Io(error)) => return Err(error).with_context(|| format!("cannot read {name}")),
+        Err(error) => {
+            eprintln!("tracer: {name}: {error}");
+            return Ok(ExitCode::from(BAD_INPUT));
+        }
+    }
+    if delivery.lost() > 0 {
+        return Ok(ExitCode::FAILURE);
+    }
+    let left_out = problems.lost_any() || problems.duplicates > 0;
+    Ok(if left_out { ExitCode::from(BAD_INPUT) } else { ExitCode::SUCCESS })
 }
 
 /// What was asked for, or what the output's name says.
-fn format(args: &ExportArgs) -> Result<FileFormat> {
+fn format(args: &ExportArgs, output: &Path) -> Result<FileFormat> {
     if let Some(format) = args.format {
         return Ok(format.into());
     }
-    let Some(format) = FileFormat::of_name(&args.output) else {
+    let Some(format) = FileFormat::of_name(output) else {
         let names: Vec<&str> = FileFormat::ALL.iter().map(|format| format.example()).collect();
-        let output = args.output.display();
+        let output = output.display();
         bail!(
             "{output} does not say which format is wanted: choose a name such as {}, or say it with --format trace, otlp, zipkin, \
              jaeger, perfetto or csv",
@@ -99,7 +142,7 @@ fn is_one_file(input: &File, output: &Path) -> bool {
     matches!((input, fs::metadata(output).map(identity)), (Ok(input), Ok(output)) if input.0 && input == output)
 }
 
-fn report(args: &ExportArgs, format: FileFormat, written: &Written) -> ExitCode {
+fn report(args: &ExportArgs, output: &Path, format: FileFormat, written: &Written) -> ExitCode {
     let name = shown(&args.file, "standard input");
     for line in written.problems.to_string().lines() {
         eprintln!("tracer: {name}: {line}");
@@ -111,7 +154,7 @@ fn report(args: &ExportArgs, format: FileFormat, written: &Written) -> ExitCode 
             count(written.hashed_ids)
         );
     }
-    let output = shown(&args.output, "standard output");
+    let output = shown(output, "standard output");
     if written.stopped {
         eprintln!(
             "interrupted: {} spans in {output}, which is whole as far as it goes",

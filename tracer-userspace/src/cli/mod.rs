@@ -12,6 +12,7 @@ mod links;
 mod logger;
 mod metrics;
 mod output;
+mod push;
 mod record;
 mod report;
 mod show;

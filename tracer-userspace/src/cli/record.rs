@@ -15,6 +15,7 @@ use super::args::{EvidenceArg, RecordArgs};
 use super::learned;
 use super::metrics::{MetricsArg, endpoint};
 use super::output::{self, Outputs, create, create_file};
+use super::push::own_calls;
 use super::status::Status;
 use crate::capture::facts::{HostFacts, Roots, Severity};
 use crate::capture::load::Options;
@@ -31,6 +32,7 @@ use crate::recording::ledger::RunLedger;
 use crate::recording::live::Live;
 use crate::recording::metrics_server::Bound;
 use crate::recording::people::People;
+use crate::recording::push::{self, Pace};
 use crate::recording::recorder::{Bounds, Ended, Recorder, clock_anchor};
 use crate::recording::selection::Selection;
 use crate::recording::sinks::Sinks;
@@ -78,11 +80,15 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode> {
     // Before a file is made, or what is in it lost.
     let metrics = args.metrics.map(MetricsArg::bind).transpose()?;
     // Before anything is attached, so that a long capture is not lost to a mistyped path.
-    let outputs = if args.output.is_empty() && args.metrics.is_none() {
+    let to_elsewhere = args.metrics.is_some() || args.push.push.is_some();
+    let outputs = if args.output.is_empty() && !to_elsewhere {
         Outputs::of(&[PathBuf::from("traces.json")])?
     } else {
         Outputs::of(&args.output)?
     };
+    let calls = own_calls();
+    // Its headers may be wrong, too. Until there are spans it does no more than look whether the collector is there.
+    let push = args.push.begin(&calls, this_host(), Pace::Live)?;
     let traces = outputs.traces.as_deref().map(create).transpose()?;
     let capture = outputs.capture.as_deref().map(create_file).transpose()?;
     if args.raw && outputs.capture.is_none() {
@@ -97,6 +103,9 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode> {
     let mut selection = Selection::new(spec, !args.command.is_empty(), &processes);
     if let Some(bound) = &metrics {
         selection.leave_out(endpoint(bound));
+    }
+    if push.is_some() {
+        selection.leave_out_calls(calls);
     }
     let waiting = (!args.command.is_empty()).then(|| child::prepare(&args.command)).transpose()?;
     let options = probe_options(args, &host, &selection);
@@ -119,10 +128,11 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode> {
     let max_bytes = u64::from(args.max_size) << 20;
     let file = match traces.zip(outputs.traces.as_deref()) {
         Some((target, path)) => Some(output::span_file(target, path, this_host(), max_bytes)?),
-        None => metrics.is_some().then(SpanFile::none),
+        None => (push.is_some() || metrics.is_some()).then(SpanFile::none),
     };
+    let pushing = if push.is_some() { push::MEMORY } else { 0 };
     let spans = match file {
-        Some(file) => Some((learned::analysis(description.clock, &args.links, &headers)?, file)),
+        Some(file) => Some((learned::analysis(description.clock, &args.links, &headers)?, file.pushed(push))),
         None => None,
     };
     let capture = capture.map(|file| Writer::new(file, &description)).transpose()?;
@@ -133,7 +143,7 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode> {
     let streams = Limits {
         headers: Arc::new(headers),
         hash_key: HashKey::random(),
-        ..budget::limits(memory, ring, masking)
+        ..budget::limits(memory.saturating_sub(pushing), ring, masking)
     };
     let bounds = Bounds { memory: budget::ceiling(memory, ring), streams };
     let mut recorder = Recorder::new(probes, people, seen, selection, before, sinks, bounds);
@@ -347,6 +357,9 @@ fn report(
     }
     if let (Some(path), None) = (&outputs.traces, &ledger.output_error) {
         eprintln!("{}", output::written(ledger.stats.spans, path));
+    }
+    if let Some(delivery) = &ledger.delivery {
+        eprintln!("{} of {} spans delivered to {}", delivery.delivered, ledger.stats.spans, delivery.to);
     }
     warn(args);
     if let Some(error) = &ledger.capture_error {

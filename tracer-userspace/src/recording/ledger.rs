@@ -9,6 +9,7 @@ use crate::capture::run_time::Measured;
 use crate::exchange::Outcome;
 use crate::export::json::WriteError;
 use crate::protocol::tally::Skip;
+use crate::recording::push::Delivery;
 use crate::report::account::{Account, Spans};
 use crate::report::latency::Tally;
 use crate::report::summary::{Lost, NotUnderstood, Summary};
@@ -47,6 +48,8 @@ pub struct RunLedger {
     pub unwritten: u64,
     /// Requests that the metrics count under the operation `other`.
     pub in_other: u64,
+    /// What became of the spans that were pushed.
+    pub delivery: Option<Delivery>,
     /// Why the output ends early.
     pub output_error: Option<WriteError>,
     /// Why the capture file ends early.
@@ -125,6 +128,9 @@ impl RunLedger {
             heads_malformed: tally.malformed,
             heads_truncated: tally.truncated,
             spans: self.tally.is_some().then(|| Spans::of(&self.stats, self.unwritten)),
+            pushed_to: self.delivery.as_ref().map(|delivery| delivery.to.clone()),
+            spans_delivered: self.delivery.as_ref().map_or(0, |delivery| delivery.delivered),
+            spans_not_delivered: self.delivery.as_ref().map_or(0, Delivery::lost),
             tracer_cpu_ms: u64::try_from(self.cpu.as_millis()).unwrap_or(u64::MAX),
             tracer_peak_rss_bytes: self.peak_rss,
             probes_run_micros: self.run_time.nanos / 1_000,
@@ -189,6 +195,11 @@ impl RunLedger {
         );
         add("requests: too many waiting on one connection", self.streams.tally.overflow, None);
         add("spans: their file could not be written, or was full", self.unwritten, None);
+        if let Some(delivery) = &self.delivery {
+            for (why, spans) in &delivery.undelivered {
+                add(&format!("spans: not delivered to {}: {why}", delivery.to), *spans, None);
+            }
+        }
         lost
     }
 }

@@ -335,9 +335,9 @@ impl Recorder {
         sinks.finish_spans();
         let stats = sinks.stats();
         let in_other = sinks.metrics.as_ref().map_or(0, Requests::beyond);
-        let (spans, unwritten, output_error) = match sinks.spans.take() {
-            Some((_, file)) => (Some(file.tally), file.unwritten, file.failed),
-            None => (None, 0, None),
+        let (spans, unwritten, delivery, output_error) = match sinks.spans.take() {
+            Some((_, file)) => (Some(file.tally), file.unwritten, file.delivery, file.failed),
+            None => (None, 0, None, None),
         };
         let mut ledger = RunLedger {
             observed: now.since(began),
@@ -354,6 +354,7 @@ impl Recorder {
             tally: spans,
             unwritten,
             in_other,
+            delivery,
             output_error,
             capture_error: None,
             capture_bytes: None,

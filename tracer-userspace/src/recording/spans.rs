@@ -1,4 +1,4 @@
-//! Spans into a file, counted on the way; or only counted.
+//! Spans into a file, to a collector, or both; counted on the way, or only counted.
 
 use std::fs::File;
 use std::io;
@@ -7,12 +7,13 @@ use std::path::Path;
 use crate::export::convert::{ConvertError, SpanWriter, convert_file};
 use crate::export::formats::{FileFormat, Host};
 use crate::export::json::{FileTarget, JsonArray, ToJson, WriteError};
+use crate::recording::push::{Delivery, Push};
 use crate::report::latency::Tally;
 use crate::spans::NO_ROW;
 use crate::spans::file::read_again;
 use crate::trace::Span;
 
-/// The file. Once writing has failed, further spans are only counted.
+/// The file. There may be none. Once writing has failed, further spans are only counted.
 pub struct SpanFile {
     /// There is a file, or has been one.
     is_wanted: bool,
@@ -25,6 +26,12 @@ pub struct SpanFile {
     pub unwritten: u64,
     /// The size that the file must not pass, bytes.
     max_bytes: u64,
+    /// Where they go besides.
+    push: Option<Push>,
+    /// What became of that.
+    pub delivery: Option<Delivery>,
+    /// A span for it.
+    json: Vec<u8>,
 }
 
 /// How spans become the file.
@@ -113,7 +120,7 @@ impl SpanFile {
         Ok(Self { is_wanted: true, form, max_bytes, ..Self::none() })
     }
 
-    /// No file: spans are only counted.
+    /// No file: spans are counted, and pushed where that is wanted.
     pub fn none() -> Self {
         Self {
             is_wanted: false,
@@ -122,12 +129,25 @@ impl SpanFile {
             failed: None,
             unwritten: 0,
             max_bytes: u64::MAX,
+            push: None,
+            delivery: None,
+            json: Vec::new(),
         }
+    }
+
+    /// They go there besides.
+    pub fn pushed(self, push: Option<Push>) -> Self {
+        Self { push, ..self }
     }
 
     /// Adds a span.
     pub fn span(&mut self, span: &Span) {
         self.tally.add(span);
+        if let Some(push) = &mut self.push {
+            self.json.clear();
+            span.to_json(&mut self.json);
+            push.span(&self.json);
+        }
         let Some(form) = self.form.as_mut().filter(|form| form.bytes() < self.max_bytes) else {
             self.unwritten += u64::from(self.is_wanted);
             return;
@@ -154,6 +174,8 @@ impl SpanFile {
         if let Some(Err(error)) = self.form.take().map(Form::finish) {
             self.failed = Some(error);
         }
+        // Last: it may take seconds.
+        self.delivery = self.push.take().map(Push::finish);
     }
 
     fn fail(&mut self, error: WriteError) {

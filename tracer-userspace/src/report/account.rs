@@ -107,6 +107,14 @@ pub struct Account {
     #[serde(flatten)]
     pub spans: Option<Spans>,
 
+    /// Where spans were pushed to, if they were: host and port.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pushed_to: Option<String>,
+    /// Spans that the collector confirmed.
+    pub spans_delivered: u64,
+    /// Spans that it did not. Why is among what was lost.
+    pub spans_not_delivered: u64,
+
     /// Processor time of the tracer.
     pub tracer_cpu_ms: u64,
     /// The most memory that the tracer had resident at one time.

@@ -162,6 +162,8 @@ pub const SDK_PYPI: &[PyPi] = &[
 pub const EXPORTS_PYPI: &[PyPi] = &[
     PyPi { brings: "opentelemetry/proto", requirement: "opentelemetry-proto==1.45.1" },
     PyPi { brings: "opentelemetry/semconv", requirement: "opentelemetry-semantic-conventions==0.66b1" },
+    // A collector, which spans are pushed to.
+    PyPi { brings: "rotel/rotel-agent", requirement: "rotel==0.0.1a15" },
 ];
 
 /// Zipkin's own encoder.

@@ -8,12 +8,12 @@ mod csv;
 mod jaeger;
 mod lanes;
 mod name;
-mod otlp;
+pub mod otlp;
 mod perfetto;
 #[cfg(test)]
 mod tests;
-mod trace;
-mod zipkin;
+pub mod trace;
+pub mod zipkin;
 
 use crate::spans::{FileSpan, Table};
 

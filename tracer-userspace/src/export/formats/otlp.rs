@@ -4,6 +4,8 @@
 //! Spans are collected, and each batch is a line: in it, spans of one resource stand together. In this JSON ids are hexadecimal, whole
 //! numbers of 64 bits are text, and enumerations are numbers ("OTLP/JSON Encoding").
 
+pub mod messages;
+
 use rustc_hash::FxHashMap;
 
 use super::super::encode::{float, integer, number, text};
@@ -32,6 +34,8 @@ pub struct Otlp {
     key: Vec<u8>,
     /// Buffers of groups that were written, for the next.
     spare: Vec<Vec<u8>>,
+    /// A batch is what was added between two flushes.
+    is_batched_outside: bool,
 }
 
 /// So many are kept: a batch seldom has spans of more processes.
@@ -56,7 +60,13 @@ impl Otlp {
             bytes: 0,
             key: Vec::new(),
             spare: Vec::new(),
+            is_batched_outside: false,
         }
+    }
+
+    /// For spans that somebody else puts into batches: nothing is appended before [`Format::flush`].
+    pub fn batched_outside(host: Host) -> Self {
+        Self { is_batched_outside: true, ..Self::new(host) }
     }
 
     /// The spans of a resource in this batch.
@@ -116,7 +126,7 @@ impl Format for Otlp {
         rest(group, span, &frame);
         let written = group.len() - before;
         self.bytes += written;
-        if self.spans >= BATCH || self.bytes >= BATCH_BYTES {
+        if !self.is_batched_outside && (self.spans >= BATCH || self.bytes >= BATCH_BYTES) {
             self.flush(out);
         }
     }
