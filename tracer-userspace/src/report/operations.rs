@@ -78,11 +78,11 @@ pub fn operations(table: &Table, own: &[u64], filter: &Filter) -> Operations {
     }
     result.observed = last.saturating_sub(first).max(0) as u64;
     wanted.sort_unstable();
+    let empty = table.names().iter().position(|name| name.is_empty()).unwrap_or_default() as u32;
     for group in wanted.chunk_by(|a, b| (a.0, a.1, a.2) == (b.0, b.1, b.2)) {
         let Some(&(service, operation, kind, ..)) = group.first() else { continue };
         let rows = || group.iter().filter_map(|(.., at)| table.rows.get(*at));
         let peer = rows().next().map_or(0, |row| row.peer);
-        let empty = table.names().iter().position(|name| name.is_empty()).unwrap_or_default() as u32;
         result.all.push(Operation {
             service,
             operation,

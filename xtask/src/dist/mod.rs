@@ -72,6 +72,8 @@ pub fn build(arch: Arch) -> Result<PathBuf> {
 /// Proves that everything compiles for `arch`: programs, tests and this command.
 pub fn check(arch: Arch) -> Result<()> {
     let target = Target::find(arch)?;
+    // The cryptography of TLS brings C and assembler, which are compiled even for a check.
+    foreign::linker(arch)?;
     let arguments = ["check", "--workspace", "--all-targets", "--target", target.triple()];
     run::say(&format!("cargo {}", arguments.join(" ")));
     run::check(target.cargo()?.args(arguments))
