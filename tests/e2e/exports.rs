@@ -146,7 +146,7 @@ fn spans_of(lines: &str) -> Result<Vec<String>> {
     let mut spans = Vec::new();
     for line in lines.lines() {
         let line: Value = serde_json::from_str(line)?;
-        let resources = line.pointer("/resourceSpans").and_then(Value::as_array).context("no resources")?;
+        let resources = line.get("resourceSpans").and_then(Value::as_array).context("no resources")?;
         for resource in resources {
             let own =
                 resource.pointer("/scopeSpans/0/spans").and_then(Value::as_array).context("no spans")?;

@@ -6,6 +6,7 @@
 
 pub mod analysis;
 pub mod arena;
+pub mod breakdown;
 pub mod capture;
 pub mod causality;
 pub mod cli;
@@ -15,6 +16,7 @@ pub mod exchanges;
 pub mod export;
 #[cfg(any(test, feature = "test-support"))]
 pub mod fuzzed;
+pub mod metrics;
 pub mod process;
 pub mod protocol;
 mod random;

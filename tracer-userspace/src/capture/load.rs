@@ -161,6 +161,17 @@ pub struct KernelCounters {
     pub threads_full: u64,
 }
 
+impl KernelCounters {
+    /// Events that were lost, whatever the reason.
+    pub fn lost(&self) -> u64 {
+        self.lost_ring_full
+            + self.lost_map_full
+            + self.missed_returns
+            + self.missed_runs
+            + self.missed_changes
+    }
+}
+
 impl Probes {
     /// Loads and attaches one provider's programs; nothing is recorded yet.
     pub(super) fn attach(

@@ -44,7 +44,8 @@ pub enum Evidence {
 }
 
 impl Evidence {
-    const ALL: [Evidence; 17] = [
+    /// All kinds.
+    pub const ALL: [Evidence; 17] = [
         Evidence::Connection,
         Evidence::Translated,
         Evidence::Order,

@@ -112,7 +112,7 @@ pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
 
 /// Reads the file to its end; what the recorder says of its run is returned. `shown` become the kept headers that there are,
 /// of those that `headers` asks for.
-fn read(
+pub(super) fn read(
     reader: &mut Reader<File>,
     headers: &Headers,
     shown: &mut BTreeSet<Arc<str>>,

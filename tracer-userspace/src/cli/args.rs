@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::headers::HeaderArgs;
 use super::links::LinkArgs;
+use super::metrics::MetricsArg;
 use super::push::PushArgs;
 use crate::capture::probes::Provider;
 use crate::export::formats::FileFormat;
@@ -22,8 +23,9 @@ Examples:
   tracer record -d 30s -o traces.json        trace all services of this host, for 30 seconds
   tracer record --port 8080 -o traces.json   only connections to or from port 8080; Ctrl-C ends it
   tracer record -d 30s -o capture.tcap       keep what was seen, for later: tracer analyze capture.tcap
-  tracer show traces.json                    the slowest traces, as waterfalls
+  tracer show traces.json                    operations, and the slowest traces as waterfalls
   tracer export traces.json -o x.zipkin.json for Zipkin; likewise OpenTelemetry, Jaeger, Perfetto, CSV
+  tracer report traces.json -o report.html   all of it, in one page for a browser
   tracer doctor                              what this host allows, and what will be missing
 
 Exit codes:
@@ -46,8 +48,12 @@ pub enum Command {
     Analyze(AnalyzeArgs),
     /// Turn traces into a file for another tool: OpenTelemetry, Zipkin, Jaeger, Perfetto, a spreadsheet
     Export(ExportArgs),
-    /// Show the slowest traces of a file
+    /// Show the operations of a file of traces, and its slowest traces
     Show(ShowArgs),
+    /// Compare two files of traces: which operations changed in rate, errors or time
+    Diff(DiffArgs),
+    /// Make one HTML file of it, for any browser: map, operations, findings, traces
+    Report(ReportArgs),
     /// Say what this host allows, which hooks will be used, and what will be missing
     Doctor(DoctorArgs),
 }
@@ -65,6 +71,7 @@ Examples:
   tracer record --exe '*/gunicorn' --port 5432  by program, and whoever uses port 5432
   tracer record --unit shop.service             a systemd unit
   tracer record --container web-1               a container, by name or the beginning of its id
+  tracer record --metrics prometheus:9464       metrics for Prometheus until Ctrl-C, and no file
   tracer record --push otlp+http://HOST:4318    send the spans to a collector until Ctrl-C, and write no file
   tracer record -o run.json -- ./server --flag  start a program and trace it until it ends")]
 pub struct RecordArgs {
@@ -90,10 +97,14 @@ pub struct RecordArgs {
     #[arg(short, long, value_name = "TIME", value_parser = parse_duration)]
     pub duration: Option<std::time::Duration>,
     /// Write the traces into this file; into one that ends in .tcap, a capture for `tracer analyze`. Twice for both.
-    /// Names such as x.otlp.jsonl, x.zipkin.json or x.csv choose another form (`tracer export --help`).
-    /// [default: traces.json; with --push, nothing]
+    /// Names such as x.otlp.jsonl, x.zipkin.json or x.csv choose another form (`tracer export --help`) [default: traces.json;
+    /// with --metrics or --push, nothing]
     #[arg(short, long, value_name = "FILE")]
     pub output: Vec<PathBuf>,
+    /// Serve request rates, errors and durations of each operation while recording, for Prometheus: prometheus:PORT for this
+    /// host only, or prometheus:ADDRESS:PORT (docs/metrics.md)
+    #[arg(long, value_name = "WHERE", value_parser = MetricsArg::parse)]
+    pub metrics: Option<MetricsArg>,
     /// Pushing.
     #[command(flatten)]
     pub push: PushArgs,
@@ -283,18 +294,84 @@ impl From<FormatArg> for FileFormat {
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
-  tracer show traces.json
-  tracer show traces.json --slowest 20")]
+  tracer show traces.json                              operations, and the five slowest traces
+  tracer show traces.json --slowest 20 --errors        those with failures
+  tracer show traces.json --op 'POST *' --min-duration 250ms
+  tracer show traces.json --trace 4bf92f               one of them, whole
+
+Exit codes: 0 all was read; 1 it cannot be; 2 spans had to be left out (stderr says which).")]
 pub struct ShowArgs {
-    /// The file that `tracer record` wrote
+    /// The file that `tracer record` wrote; - is standard input
     #[arg(default_value = "traces.json")]
     pub file: PathBuf,
     /// How many traces, the slowest first
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub slowest: usize,
+    /// Only spans that failed, and the traces they are in
+    #[arg(long)]
+    pub errors: bool,
+    /// Only operations with such names, as in --op 'POST *'; a word without * or ? may stand anywhere in the name
+    #[arg(long, value_name = "GLOB")]
+    pub op: Option<String>,
+    /// Only services with such names
+    #[arg(long, value_name = "GLOB")]
+    pub service: Option<String>,
+    /// Only spans that lasted so long or longer, as in 250ms
+    #[arg(long, value_name = "TIME", value_parser = parse_duration)]
+    pub min_duration: Option<std::time::Duration>,
+    /// One trace, whole: its id, or as much of its beginning as tells it from the others
+    #[arg(long, value_name = "ID", conflicts_with_all = ["slowest", "errors", "op", "service", "min_duration"])]
+    pub trace: Option<String>,
     /// Width in columns (default: the terminal's)
     #[arg(long, value_name = "COLUMNS")]
     pub width: Option<usize>,
+}
+
+/// Options of `diff`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  tracer diff before.json after.json")]
+pub struct DiffArgs {
+    /// Traces from before the change; - is standard input
+    pub before: PathBuf,
+    /// Traces from after it
+    pub after: PathBuf,
+    /// Width in columns (default: the terminal's)
+    #[arg(long, value_name = "COLUMNS")]
+    pub width: Option<usize>,
+}
+
+/// Options of `report`.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+The report is one file that opens in any browser of the last years and fetches nothing. It holds up to 10 000 traces, about 10 MB; of more,
+the slowest of each operation, failing ones of all kinds and a sample, and it says so. All numbers are over all traces (docs/report.md).
+
+Examples:
+  tracer report traces.json                               into report.html
+  tracer report capture.tcap -o shop.html                 analysed first, as `tracer analyze` does
+  tracer report traces.json --ledger run.json             with the account that `record --ledger` wrote
+  tracer report - -o - < traces.json > report.html
+
+Exit codes: 0, all of the file was read; 2, it is damaged or no such file, or spans of it could not be used: the report has what could be
+read, and the last lines say what is missing.")]
+pub struct ReportArgs {
+    /// The file that `tracer record` wrote, traces or a capture; - is the standard input
+    #[arg(default_value = "traces.json")]
+    pub file: PathBuf,
+    /// Write the report into this file; - is the standard output
+    #[arg(short, long, value_name = "FILE", default_value = "report.html")]
+    pub output: PathBuf,
+    /// The account of the run, which `record --ledger FILE` wrote. A capture has it in it
+    #[arg(long, value_name = "FILE")]
+    pub ledger: Option<PathBuf>,
+    /// Headers.
+    #[command(flatten)]
+    pub headers: HeaderArgs,
+    /// Links.
+    #[command(flatten)]
+    pub links: LinkArgs,
 }
 
 /// Options of `doctor`.

@@ -5,6 +5,8 @@ use std::sync::{Mutex, PoisonError};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 
+use super::status;
+
 /// Of one message, what is kept of its beginning and its end: a verifier's log can have megabytes, and its last lines
 /// say what was wrong.
 const KEEP_HEAD: usize = 16 << 10;
@@ -29,7 +31,7 @@ impl Log for Logger {
             return;
         }
         if record.level() <= Level::Warn || self.verbose.load(Ordering::Relaxed) {
-            eprintln!("tracer: {}", record.args());
+            status::say(format_args!("tracer: {}", record.args()));
         }
         // A line for each instruction that is relocated tells nobody anything.
         if record.level() == Level::Debug && record.target().starts_with("aya_obj") {

@@ -2,6 +2,7 @@
 
 mod analyze;
 mod args;
+mod diff;
 mod doctor;
 mod exchanges;
 mod export;
@@ -9,11 +10,15 @@ mod headers;
 mod learned;
 mod links;
 mod logger;
+mod metrics;
 mod output;
 mod push;
 mod record;
+mod report;
 mod show;
 mod signals;
+mod span_file;
+mod status;
 
 use std::process::ExitCode;
 
@@ -33,6 +38,8 @@ pub fn run() -> ExitCode {
         },
         Command::Export(args) => export::run(&args),
         Command::Show(args) => show::run(&args),
+        Command::Diff(args) => diff::run(&args),
+        Command::Report(args) => report::run(&args),
         Command::Doctor(args) => doctor::run(&args),
     };
     match result {

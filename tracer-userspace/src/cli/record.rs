@@ -13,19 +13,24 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::args::{EvidenceArg, RecordArgs};
 use super::learned;
+use super::metrics::{MetricsArg, endpoint};
 use super::output::{self, Outputs, create, create_file};
 use super::push::own_calls;
+use super::status::Status;
 use crate::capture::facts::{HostFacts, Roots, Severity};
 use crate::capture::load::Options;
 use crate::capture::procfs::ProcFs;
 use crate::capture::start::start;
 use crate::export::formats::Host;
+use crate::metrics::{MAX_SERIES, OTHER, Requests};
 use crate::protocol::Limits;
 use crate::protocol::tokens::HashKey;
 use crate::recording::before::Before;
 use crate::recording::budget;
 use crate::recording::child::{self, Waiting};
 use crate::recording::ledger::RunLedger;
+use crate::recording::live::Live;
+use crate::recording::metrics_server::Bound;
 use crate::recording::people::People;
 use crate::recording::push::{self, Pace};
 use crate::recording::recorder::{Bounds, Ended, Recorder, clock_anchor};
@@ -72,8 +77,10 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode> {
             bail!("there is no process {pid} to trace ({reason}); `ps aux` lists those there are");
         }
     }
+    // Before a file is made, or what is in it lost.
+    let metrics = args.metrics.map(MetricsArg::bind).transpose()?;
     // Before anything is attached, so that a long capture is not lost to a mistyped path.
-    let outputs = if args.output.is_empty() && args.push.push.is_none() {
+    let outputs = if args.output.is_empty() && args.metrics.is_none() && args.push.push.is_none() {
         Outputs::of(&[PathBuf::from("traces.json")])?
     } else {
         Outputs::of(&args.output)?
@@ -93,6 +100,9 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode> {
     let (people, seen) = People::read_all(proc, masking);
     let processes: Vec<&ProcessFacts> = seen.iter().map(|seen| &seen.facts).collect();
     let mut selection = Selection::new(spec, !args.command.is_empty(), &processes);
+    if let Some(bound) = &metrics {
+        selection.leave_out(endpoint(bound));
+    }
     if push.is_some() {
         selection.leave_out_calls(calls);
     }
@@ -117,7 +127,7 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode> {
     let max_bytes = u64::from(args.max_size) << 20;
     let file = match traces.zip(outputs.traces.as_deref()) {
         Some((target, path)) => Some(output::span_file(target, path, this_host(), max_bytes)?),
-        None => push.is_some().then(SpanFile::none),
+        None => (metrics.is_some() || push.is_some()).then(SpanFile::none),
     };
     let pushing = if push.is_some() { push::MEMORY } else { 0 };
     let spans = match file {
@@ -125,7 +135,8 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode> {
         None => None,
     };
     let capture = capture.map(|file| Writer::new(file, &description)).transpose()?;
-    let sinks = Sinks::new(spans, capture, args.raw, max_bytes);
+    let mut sinks = Sinks::new(spans, capture, args.raw, max_bytes);
+    sinks.metrics = metrics.is_some().then(Requests::default);
     let memory = u64::from(args.max_memory) << 20;
     let ring = u64::from(options.ring_bytes);
     let streams = Limits {
@@ -143,11 +154,20 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode> {
         Some(duration) => format!("for {:.3} s; Ctrl-C ends it earlier", duration.as_secs_f64()),
         None => "until Ctrl-C".to_owned(),
     };
-    let begun = || eprintln!("tracing {whom} {until}");
+    let serving = metrics.as_ref().map(Bound::address);
+    let server = metrics.map(|bound| bound.serve(recorder.live())).transpose();
+    let server = server.context("cannot start a thread for the metrics")?;
+    let begun = || {
+        if let Some(address) = serving {
+            eprintln!("metrics for Prometheus on http://{address}/metrics");
+        }
+        eprintln!("tracing {whom} {until}");
+    };
     if args.verbose {
         eprintln!("seen through {}", provider.describe());
     }
     let ledger = drive(args.duration, recorder, waiting, begun)?;
+    drop(server);
     report(args, &outputs, &ledger, ledger_file)
 }
 
@@ -221,6 +241,9 @@ fn drive(
         let mut terminate = signal(SignalKind::terminate())?;
         let mut hangup = signal(SignalKind::hangup())?;
         begun();
+        let live = recorder.live();
+        // The program that is started writes on the same terminal.
+        let status = if waiting.is_some() { None } else { Status::begin(duration) };
         let (done, over) = tokio::sync::oneshot::channel();
         let thread: JoinHandle<RunLedger> = std::thread::Builder::new()
             .name("tracer-drain".to_owned())
@@ -244,8 +267,10 @@ fn drive(
                 () = sleep(duration) => {}
                 _ = over => {}
                 () = ended(program) => {}
+                () = show(status.as_ref(), &live) => {}
             }
         }
+        drop(status);
         stop.store(true, Ordering::Release);
         // A second signal ends the program at once; the probes go with it.
         let second = tokio::spawn(async move {
@@ -266,6 +291,13 @@ fn drive(
         }
         Ok(ledger)
     })
+}
+
+async fn show(status: Option<&Status>, live: &Live) {
+    match status {
+        Some(status) => status.keep(live).await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn sleep(duration: Option<Duration>) {
@@ -309,6 +341,12 @@ fn report(
         Ended::Told | Ended::OutputFailed => {}
     }
     eprintln!("detached in {:.1} ms", ledger.detach.as_secs_f64() * 1_000.0);
+    if ledger.in_other > 0 {
+        eprintln!(
+            "the metrics counted {} requests under the operation `{OTHER}`: more than {MAX_SERIES} different operations were seen",
+            ledger.in_other
+        );
+    }
     if let Some(file) = ledger_file {
         serde_json::to_writer_pretty(file, &ledger.account()).context("cannot write the ledger")?;
     }

@@ -1,43 +1,121 @@
 //! `tracer show`.
 
-use std::fs::File;
-use std::io::{BufReader, IsTerminal, Write};
+use std::borrow::Cow;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
+use globset::{Glob, GlobMatcher};
 
+use super::analyze::BAD_INPUT;
 use super::args::ShowArgs;
-use crate::export::read::read_spans;
-use crate::report::waterfall::{Style, render};
+use super::span_file::{Source, table};
+use crate::breakdown::statement;
+use crate::report::filter::Filter;
+use crate::report::operations::operations;
+use crate::report::text::count;
+use crate::report::waterfall::{self, Details, Style};
+use crate::report::{listing, tree};
+use crate::spans::{Table, Trace};
 
 /// Columns where there is no terminal to ask.
 const DEFAULT_WIDTH: usize = 100;
+/// Operations in the list; the rest is summed up.
+const OPERATIONS: usize = 20;
+/// With `--trace` nothing is left out, short of what no terminal holds.
+const WHOLE: usize = 1_000_000;
 
-/// Prints the slowest traces.
+/// Prints the operations and the slowest traces, or one trace.
 pub fn run(args: &ShowArgs) -> Result<ExitCode> {
-    let name = args.file.display();
-    let file = File::open(&args.file)
-        .with_context(|| format!("cannot open {name}; `tracer record -o FILE` writes such a file"))?;
-    let mut spans = Vec::new();
-    read_spans(BufReader::new(file), |span| spans.push(span))
-        .with_context(|| format!("{name} is not a trace file of this tool"))?;
+    let source = Source::open(&args.file)?;
+    let table = table(&source)?;
     let stdout = std::io::stdout();
-    let width = args.width.or_else(|| terminal_width(&stdout)).unwrap_or(DEFAULT_WIDTH).clamp(80, 400);
-    let style = Style { width, ..Style::default() };
-    let text = render(&spans, args.slowest, style);
+    let style = style(&stdout, args.width);
+    let text = match &args.trace {
+        Some(id) => one(&source, &table, id, style)?,
+        None => overview(&source, &table, args, style)?,
+    };
     match stdout.lock().write_all(text.as_bytes()) {
         // The reader of a pipe has seen enough.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
-        other => other.map(|()| ExitCode::SUCCESS).context("cannot print"),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
+        other => other.context("cannot print")?,
+    }
+    Ok(if table.problems.lost_any() { ExitCode::from(BAD_INPUT) } else { ExitCode::SUCCESS })
+}
+
+/// For what is printed there; `width` is what was asked for.
+pub(super) fn style(stdout: &std::io::Stdout, width: Option<usize>) -> Style {
+    let terminal = || terminal_size::terminal_size_of(stdout).map(|(width, _)| usize::from(width.0));
+    let width = width.or_else(terminal).unwrap_or(DEFAULT_WIDTH).clamp(80, 400);
+    let color = stdout.is_terminal() && !anstyle_query::no_color() && anstyle_query::term_supports_color();
+    Style { width, color, ..Style::default() }
+}
+
+fn overview(source: &Source, table: &Table, args: &ShowArgs, style: Style) -> Result<String> {
+    let filter = Filter {
+        operation: glob(args.op.as_deref(), "--op")?,
+        service: glob(args.service.as_deref(), "--service")?,
+        errors: args.errors,
+        min_duration: args
+            .min_duration
+            .map_or(0, |least| u64::try_from(least.as_nanos()).unwrap_or(u64::MAX)),
+    };
+    let own = tree::self_times(table);
+    let operations = operations(table, &own, &filter);
+    let found = filter.slowest(table);
+    let mut text = format!(
+        "{} spans in {} traces{}\n",
+        count(table.rows.len() as u64),
+        count(table.traces.len() as u64),
+        match found.len() {
+            _ if filter.is_empty() => String::new(),
+            0 => "; none has a span like that".to_owned(),
+            found => format!("; {} with spans like that", count(found as u64)),
+        }
+    );
+    if found.is_empty() {
+        return Ok(text);
+    }
+    text.push('\n');
+    text.push_str(&listing::render(table, &operations, style, OPERATIONS));
+    if args.slowest > 0 {
+        text.push('\n');
+        text.push_str(&waterfall::legend(style));
+    }
+    for trace in found.iter().take(args.slowest).filter_map(|at| table.traces.get(*at as usize)) {
+        text.push('\n');
+        text.push_str(&drawn(source, table, trace, style));
+    }
+    Ok(text)
+}
+
+fn one(source: &Source, table: &Table, id: &str, style: Style) -> Result<String> {
+    let found: Vec<&Trace> = table.find(id).take(6).collect();
+    match found[..] {
+        [trace] => {
+            let style = Style { max_lines: WHOLE, ..style };
+            Ok(waterfall::legend(style) + "\n" + &drawn(source, table, trace, style))
+        }
+        [] => bail!("{} has no trace whose id begins with {id:?}", source.name()),
+        _ => bail!(
+            "several traces begin with {id:?}; give more of the id: {}",
+            found.iter().map(|trace| &*trace.id).collect::<Vec<_>>().join(", ")
+        ),
     }
 }
 
-fn terminal_width(stdout: &std::io::Stdout) -> Option<usize> {
-    if !stdout.is_terminal() {
-        return None;
-    }
-    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
-    // SAFETY: the request fills a `winsize`, which is what is passed.
-    let status = unsafe { libc::ioctl(libc::STDOUT_FILENO, libc::TIOCGWINSZ, &raw mut size) };
-    (status == 0 && size.ws_col > 0).then_some(usize::from(size.ws_col))
+fn drawn(source: &Source, table: &Table, trace: &Trace, style: Style) -> String {
+    let rows = table.rows_of(trace);
+    let sentence = statement(&tree::named(table, rows));
+    let details = |_, row: &crate::spans::Row| source.read(row.place, Details::of).unwrap_or_default();
+    waterfall::render(table, trace, style, details, sentence.as_deref())
+}
+
+/// `*` and `?` as in a shell; a pattern without any finds the names that have it in them.
+fn glob(pattern: Option<&str>, option: &str) -> Result<Option<GlobMatcher>> {
+    let Some(pattern) = pattern else { return Ok(None) };
+    let is_plain = !pattern.contains(['*', '?', '[', '{']);
+    let pattern: Cow<'_, str> = if is_plain { format!("*{pattern}*").into() } else { pattern.into() };
+    let glob = Glob::new(&pattern).with_context(|| format!("{option} {pattern:?} is not a pattern"))?;
+    Ok(Some(glob.compile_matcher()))
 }

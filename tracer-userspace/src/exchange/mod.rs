@@ -7,6 +7,7 @@ pub mod dns_code;
 mod message;
 mod operation;
 mod protocol;
+pub mod route;
 
 use std::sync::Arc;
 

@@ -6,7 +6,7 @@ pub mod encode;
 pub mod formats;
 pub mod ids;
 pub mod json;
-pub mod read;
+pub mod openmetrics;
 pub mod records;
 pub mod semconv;
 mod span_json;

@@ -13,9 +13,10 @@ use crate::exchange::{
     ExchangeId, Extra, Outcome, Protocol, RequestHead, ResponseHead, Side, Step, Token, TraceContext, Trailer,
 };
 use crate::export::json::ToJson;
-use crate::export::read::read_spans;
 use crate::process::Window;
 use crate::service::ProcessFacts;
+use crate::spans::Problems;
+use crate::spans::file::each_span;
 use crate::time::{ClockAnchor, Nanos};
 use crate::trace::Span;
 
@@ -36,11 +37,13 @@ pub(super) fn run(data: &[u8]) {
     let once = analysed(clock, &observations);
     let again = analysed(clock, &observations);
     assert!(once == again, "the same observations gave other spans");
-    let mut read = 0;
-    match read_spans(&*once, |_| read += 1) {
-        Ok(()) => {}
-        Err(error) => panic!("{error}: {}", String::from_utf8_lossy(&once)),
-    }
+    let (mut problems, mut read) = (Problems::default(), 0);
+    let result = each_span(&*once, &mut problems, |_, _| read += 1);
+    assert!(
+        result.is_ok() && problems == Problems::default(),
+        "{result:?} {problems}: {}",
+        String::from_utf8_lossy(&once)
+    );
 }
 
 fn time(input: &mut Input<'_>) -> Nanos {

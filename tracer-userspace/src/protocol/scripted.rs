@@ -2,7 +2,7 @@
 //!
 //! An exchange is known again by the position of its request's first byte, so that not even one that looks the same can stand for it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::event::{Direction, Role};
 use crate::exchange::{Outcome, Side};
@@ -23,6 +23,40 @@ impl Line {
     pub fn new(of: impl IntoIterator<Item = Part>, bytes: impl Into<Vec<u8>>) -> Line {
         Line { of: of.into_iter().collect(), bytes: bytes.into() }
     }
+
+    /// Whether an exchange begins with it.
+    fn begins(&self) -> bool {
+        self.of.iter().any(|part| matches!(part, Part::Asks(..) | Part::Says(..)))
+    }
+
+    /// Its first bytes, and the rest.
+    fn split(mut self, at: usize) -> (Line, Line) {
+        let bytes = self.bytes.split_off(at);
+        let on = |part: &Part| match part {
+            Part::Asks(number, _) | Part::Says(number, _) | Part::AsksOn(number) => {
+                Some(Part::AsksOn(*number))
+            }
+            Part::Answers(..) => Some(part.clone()),
+            Part::Ends(..) => None,
+        };
+        let of = self.of.iter().filter_map(on).collect();
+        (self, Line { of, bytes })
+    }
+}
+
+/// What a client sends, and what the server says when it has read that, if anything.
+pub(crate) type Turn = (Line, Option<Line>);
+
+/// How a client and a server go about a conversation in which answers come in the order of what was asked.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Pace {
+    /// How many exchanges there are.
+    pub exchanges: u32,
+    /// How many of them the client sends together, on average.
+    pub ahead: u64,
+    /// Neither waits for the other: some of what is asked is answered, to the middle of an answer, before the client goes on, in the
+    /// middle of what it asks. Otherwise all is asked, and then all is answered.
+    pub holds: bool,
 }
 
 /// What a message is to its exchange.
@@ -76,6 +110,7 @@ pub(crate) struct Script {
     pub stage: Stage,
     pub dice: Dice,
     is_gentle: bool,
+    is_joined: bool,
     /// Bytes that move before the tracer comes.
     hidden: u64,
     is_first: bool,
@@ -94,6 +129,7 @@ impl Script {
             stage: Stage::new(if is_joined { Role::Unseen } else { whole }),
             hidden: if is_joined { dice.below(1500) } else { 0 },
             is_gentle,
+            is_joined,
             is_first: true,
             dice,
             truths: BTreeMap::new(),
@@ -104,6 +140,18 @@ impl Script {
     /// Whether the tracer has not come yet.
     pub fn is_hidden(&self) -> bool {
         self.hidden > 0
+    }
+
+    /// Whether the tracer came later than the connection began.
+    pub fn is_joined(&self) -> bool {
+        self.is_joined
+    }
+
+    /// What is played so is in sight.
+    pub fn in_sight(&mut self, play: impl FnOnce(&mut Script)) {
+        let is_gentle = std::mem::replace(&mut self.is_gentle, true);
+        play(self);
+        self.is_gentle = is_gentle;
     }
 
     /// Messages that are sent one behind the other, in calls that begin and end anywhere. The first call of all shows which protocol it is,
@@ -142,6 +190,62 @@ impl Script {
             }
             begin = end;
         }
+    }
+
+    /// A conversation with a server that answers in order. `exchange` makes the one of a number.
+    pub fn converse(
+        &mut self,
+        client: Direction,
+        pace: Pace,
+        mut exchange: impl FnMut(&mut Script, u32) -> Vec<Turn>,
+    ) {
+        let (mut asks, mut answers) = (VecDeque::new(), VecDeque::new());
+        for number in 0..pace.exchanges {
+            asks.extend(exchange(self, number));
+            if self.dice.below(pace.ahead) == 0 {
+                self.go_on(client, pace.holds, (&mut asks, &mut answers));
+            }
+        }
+        self.go_on(client, false, (&mut asks, &mut answers));
+    }
+
+    /// The client asks, and the server answers, some or all of what there is.
+    fn go_on(
+        &mut self,
+        client: Direction,
+        holds: bool,
+        (asks, answers): (&mut VecDeque<Turn>, &mut VecDeque<Line>),
+    ) {
+        let some = |script: &mut Script, of: usize| {
+            if holds { script.dice.below(of as u64 + 1) as usize } else { of }
+        };
+        let count = some(self, asks.len());
+        let (mut lines, replies): (Vec<Line>, Vec<Option<Line>>) = asks.drain(..count).unzip();
+        // Within its first message: of one that begins with a call, nobody could tell that it is not the first.
+        if holds
+            && asks.front().is_some_and(|(line, _)| line.begins() && line.bytes.len() > 9)
+            && self.dice.below(4) == 0
+            && let Some((line, answer)) = asks.pop_front()
+        {
+            let (begun, rest) = line.split(1 + self.dice.below(9) as usize);
+            lines.push(begun);
+            asks.push_front((rest, answer));
+        }
+        self.say(client, &lines);
+        answers.extend(replies.into_iter().flatten());
+        let count = some(self, answers.len());
+        let mut lines: Vec<Line> = answers.drain(..count).collect();
+        if holds
+            && answers.front().is_some_and(|line| line.bytes.len() > 1)
+            && self.dice.below(4) == 0
+            && let Some(line) = answers.pop_front()
+        {
+            let at = 1 + self.dice.below(line.bytes.len() as u64 - 1) as usize;
+            let (begun, rest) = line.split(at);
+            lines.push(begun);
+            answers.push_front(rest);
+        }
+        self.say(client.opposite(), &lines);
     }
 
     fn learn(&mut self, part: &Part, seq: u32, moved: (u64, u64), len: u64) {

@@ -48,6 +48,8 @@ pub struct RunLedger {
     pub unwritten: u64,
     /// What became of the spans that were pushed.
     pub delivery: Option<Delivery>,
+    /// Requests that the metrics count under the operation `other`.
+    pub in_other: u64,
     /// Why the output ends early.
     pub output_error: Option<WriteError>,
     /// Why the capture file ends early.
@@ -67,15 +69,6 @@ pub struct RunLedger {
 }
 
 impl RunLedger {
-    /// Events that were lost, whatever the reason.
-    fn events_lost(&self) -> u64 {
-        self.kernel.lost_ring_full
-            + self.kernel.lost_map_full
-            + self.kernel.missed_returns
-            + self.kernel.missed_runs
-            + self.kernel.missed_changes
-    }
-
     /// As it is written and printed.
     pub fn account(&self) -> Account {
         let (streams, kernel) = (&self.streams, &self.kernel);
@@ -94,7 +87,7 @@ impl RunLedger {
             provider: self.provider.describe().to_owned(),
             unmasked: self.masking == Masking::Off,
             events_captured: self.records,
-            events_lost: self.events_lost(),
+            events_lost: kernel.lost(),
             lost_ring_full: kernel.lost_ring_full,
             lost_map_full: kernel.lost_map_full,
             heads_not_present_in_memory: kernel.read_fault,

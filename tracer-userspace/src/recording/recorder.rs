@@ -10,6 +10,7 @@ use tracer_common::abi::mode;
 
 use super::before::Before;
 use super::ledger::RunLedger;
+use super::live::Live;
 use super::people::People;
 use super::pipeline::Pipeline;
 use super::selection::{Selection, Verdict};
@@ -19,6 +20,7 @@ use crate::capture::drain::{Drained, QUIET_NANOS, kernel_now};
 use crate::capture::load::Probes;
 use crate::capture::own;
 use crate::event::{Event, ProcessChange};
+use crate::metrics::{Figures, Requests};
 use crate::protocol::Limits;
 use crate::time::{ClockAnchor, Nanos};
 
@@ -88,6 +90,7 @@ pub struct Recorder {
     /// More was waiting than one drain takes.
     is_behind: bool,
     bounds: Bounds,
+    live: Arc<Live>,
 }
 
 impl Recorder {
@@ -114,12 +117,18 @@ impl Recorder {
             lost: 0,
             is_behind: false,
             bounds,
+            live: Arc::default(),
         };
         for seen in processes {
             recorder.selection.note_go(&seen.facts, &mut recorder.go);
             recorder.sinks.observe(Observation::Process(Box::new(seen)));
         }
         recorder
+    }
+
+    /// Where others look at what the run has come to.
+    pub fn live(&self) -> Arc<Live> {
+        Arc::clone(&self.live)
     }
 
     /// Switches the probes on. From now on they see every fork; a child born between the first look at the processes
@@ -211,6 +220,22 @@ impl Recorder {
             self.sinks.observe(Observation::Watermark(watermark));
         }
         self.sinks.tick();
+        self.live.leave(|| self.figures(), self.sinks.metrics.as_ref());
+    }
+
+    fn figures(&self) -> Figures {
+        let (requests, probes) = (self.sinks.passed(), self.probes.run_time());
+        Figures {
+            received: requests.received,
+            sent: requests.sent,
+            spans: self.sinks.spans.as_ref().map(|(analysis, _)| analysis.stats().spans),
+            records: self.drained.records,
+            lost: self.probes.counters().lost(),
+            probes_ran: probes.nanos,
+            probes_measured: probes.window,
+            memory: own::rss().unwrap_or_default(),
+            cpu: own::cpu(),
+        }
     }
 
     /// Takes all records that were there when it began, then looks at the processes that they were about.
@@ -228,6 +253,7 @@ impl Recorder {
             is_behind,
             lost: _,
             bounds: _,
+            live: _,
         } = self;
         let mut verdicts = Vec::new();
         let new = probes.drain(|mut event| {
@@ -308,6 +334,7 @@ impl Recorder {
         sinks.clock(clock_anchor());
         sinks.finish_spans();
         let stats = sinks.stats();
+        let in_other = sinks.metrics.as_ref().map_or(0, Requests::beyond);
         let (spans, unwritten, delivery, output_error) = match sinks.spans.take() {
             Some((_, file)) => (Some(file.tally), file.unwritten, file.delivery, file.failed),
             None => (None, 0, None, None),
@@ -327,6 +354,7 @@ impl Recorder {
             tally: spans,
             unwritten,
             delivery,
+            in_other,
             output_error,
             capture_error: None,
             capture_bytes: None,

@@ -4,6 +4,7 @@ use rustc_hash::FxHashSet;
 use tracer_common::abi::{ConnId, select};
 
 use super::own_calls::OwnCalls;
+use super::own_endpoint::OwnEndpoint;
 use crate::event::{Open, ProcessChange};
 use crate::service::{ProcessFacts, Runtime};
 use crate::target::{TargetSpec, with_children};
@@ -20,6 +21,8 @@ pub struct Selection {
     refused_conns: FxHashSet<ConnId>,
     /// The tracer's own calls.
     own_calls: Option<OwnCalls>,
+    /// Whoever calls the tracer itself is not traced.
+    own: Option<OwnEndpoint>,
 }
 
 /// What the probes must be told about a process.
@@ -42,6 +45,7 @@ impl Selection {
             chosen: FxHashSet::default(),
             refused_conns: FxHashSet::default(),
             own_calls: None,
+            own: None,
         };
         selection.chosen.extend(selection.spec.pids());
         let parents: Vec<(u32, u32)> = processes.iter().map(|facts| (facts.pid, facts.ppid)).collect();
@@ -52,6 +56,11 @@ impl Selection {
     /// Leaves out the other ends of the tracer's own calls.
     pub fn leave_out_calls(&mut self, calls: OwnCalls) {
         self.own_calls = Some(calls);
+    }
+
+    /// Leaves out connections to where the tracer listens.
+    pub fn leave_out(&mut self, own: OwnEndpoint) {
+        self.own = Some(own);
     }
 
     /// Chooses those of these processes that match, and those of `parents` (id, parent's id) that descend from a chosen one;
@@ -153,7 +162,8 @@ impl Selection {
 
     /// Whether a new connection is wanted: the probes record new programs until they have been looked at.
     pub fn wants(&mut self, open: &Open) -> bool {
-        let is_own = self.own_calls.as_ref().is_some_and(|own| own.have_made(&open.endpoints, open.netns));
+        let is_own = self.own.is_some_and(|own| own.is_called_by(&open.endpoints, open.netns))
+            || self.own_calls.as_ref().is_some_and(|own| own.have_made(&open.endpoints, open.netns));
         if !is_own && self.wants_call(open.stamp.tgid) {
             return true;
         }

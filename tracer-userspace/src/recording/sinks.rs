@@ -7,6 +7,8 @@ use tracer_common::abi::ConnId;
 use crate::analysis::{Analysis, Observation};
 use crate::capture::drain::kernel_now;
 use crate::event::Segment;
+use crate::exchange::{Side, Step};
+use crate::metrics::Requests;
 use crate::recording::spans::SpanFile;
 use crate::tcap::{Failed, Writer};
 use crate::time::ClockAnchor;
@@ -29,6 +31,19 @@ pub struct Sinks {
     clocks: u32,
     /// A capture file that has this size is not to grow, bytes.
     max_bytes: u64,
+    /// What passed.
+    passed: Passed,
+    /// By operation, where somebody may want to see it while the run goes on.
+    pub metrics: Option<Requests>,
+}
+
+/// Requests, by which end was observed; a call of which both ends are observed is in both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Passed {
+    /// Read by an observed process.
+    pub received: u64,
+    /// Written by one.
+    pub sent: u64,
 }
 
 impl Sinks {
@@ -39,17 +54,38 @@ impl Sinks {
         raw: bool,
         max_bytes: u64,
     ) -> Self {
-        Self { spans, capture, failed: None, raw, clocks: 0, max_bytes }
+        Self {
+            spans,
+            capture,
+            failed: None,
+            raw,
+            clocks: 0,
+            max_bytes,
+            passed: Passed::default(),
+            metrics: None,
+        }
     }
 
     /// Hands an observation on.
     pub fn observe(&mut self, observation: Observation) {
+        if let Observation::Step(Step::Request { side, .. }) = &observation {
+            match side {
+                Side::Server => self.passed.received += 1,
+                Side::Client => self.passed.sent += 1,
+            }
+        }
         if let Some(capture) = &mut self.capture {
             let result = capture.observe(&observation, kernel_now());
             self.check(result);
         }
-        if let Some((analysis, file)) = &mut self.spans {
-            analysis.observe(observation, &mut |span| file.span(&span));
+        let Self { spans, metrics, .. } = self;
+        if let Some((analysis, file)) = spans {
+            analysis.observe(observation, &mut |span| {
+                if let Some(metrics) = metrics {
+                    metrics.add(&span);
+                }
+                file.span(&span);
+            });
         }
     }
 
@@ -124,6 +160,11 @@ impl Sinks {
     /// Whether an output cannot be written any further.
     pub fn has_failed(&self) -> bool {
         self.failed.is_some() || self.spans.as_ref().is_some_and(|(_, file)| file.failed.is_some())
+    }
+
+    /// Requests so far.
+    pub fn passed(&self) -> Passed {
+        self.passed
     }
 
     /// What the analysis counted; zeros without one.

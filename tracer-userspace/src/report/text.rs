@@ -2,17 +2,19 @@
 
 use std::fmt;
 
-/// A duration in nanoseconds with three significant digits: `850ns`, `12.3µs`, `4.56ms`, `1.20s`, `2m05s`.
+/// A duration in nanoseconds with three significant digits: `850ns`, `12.3µs`, `4.56ms`, `1.20s`, `2m05s`. In the
+/// alternate form, for sentences, a space stands before the unit: `12.3 µs`.
 #[derive(Clone, Copy, Debug)]
 pub struct Duration(pub u64);
 
 impl fmt::Display for Duration {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let gap = if f.alternate() { " " } else { "" };
         let text = match self.0 {
-            nanos @ ..1_000 => format!("{nanos}ns"),
-            nanos @ ..1_000_000 => three(nanos as f64 / 1e3, "µs"),
-            nanos @ ..1_000_000_000 => three(nanos as f64 / 1e6, "ms"),
-            nanos @ ..100_000_000_000 => three(nanos as f64 / 1e9, "s"),
+            nanos @ ..1_000 => format!("{nanos}{gap}ns"),
+            nanos @ ..1_000_000 => three(nanos as f64 / 1e3, gap, "µs"),
+            nanos @ ..1_000_000_000 => three(nanos as f64 / 1e6, gap, "ms"),
+            nanos @ ..100_000_000_000 => three(nanos as f64 / 1e9, gap, "s"),
             nanos => {
                 let seconds = nanos / 1_000_000_000;
                 format!("{}m{:02}s", seconds / 60, seconds % 60)
@@ -22,7 +24,7 @@ impl fmt::Display for Duration {
     }
 }
 
-fn three(value: f64, unit: &str) -> String {
+fn three(value: f64, gap: &str, unit: &str) -> String {
     let decimals = if value < 9.995 {
         2
     } else if value < 99.95 {
@@ -30,7 +32,7 @@ fn three(value: f64, unit: &str) -> String {
     } else {
         0
     };
-    format!("{value:.decimals$}{unit}")
+    format!("{value:.decimals$}{gap}{unit}")
 }
 
 /// A count with thin groups: `1 234 567`.
@@ -51,9 +53,9 @@ pub fn bytes(value: u64) -> String {
     match value {
         1 => "1 byte".to_owned(),
         value @ (0 | 2..1_000) => format!("{value} bytes"),
-        1_000..1_000_000 => three(value as f64 / 1e3, " kB"),
-        1_000_000..1_000_000_000 => three(value as f64 / 1e6, " MB"),
-        _ => three(value as f64 / 1e9, " GB"),
+        1_000..1_000_000 => three(value as f64 / 1e3, " ", "kB"),
+        1_000_000..1_000_000_000 => three(value as f64 / 1e6, " ", "MB"),
+        _ => three(value as f64 / 1e9, " ", "GB"),
     }
 }
 
@@ -65,6 +67,36 @@ pub fn fit(name: &str, width: usize, ellipsis: char) -> String {
         return name.chars().map(safe).collect();
     }
     name.chars().map(safe).take(width.saturating_sub(1)).chain((width > 0).then_some(ellipsis)).collect()
+}
+
+/// A sentence in lines of `width` columns, each after `indent` spaces; words are not cut. Control characters become `?`.
+pub fn wrapped(sentence: &str, indent: usize, width: usize) -> String {
+    let mut text = String::new();
+    let mut column = 0;
+    for word in sentence.split(' ') {
+        let length = word.chars().count();
+        if column > 0 && column + 1 + length <= width {
+            text.push(' ');
+            column += 1;
+        } else {
+            if column > 0 {
+                text.push('\n');
+            }
+            text.extend(std::iter::repeat_n(' ', indent));
+            column = indent;
+        }
+        text.extend(word.chars().map(|c| if c.is_control() { '?' } else { c }));
+        column += length;
+    }
+    text.push('\n');
+    text
+}
+
+/// A service and what it did, in `width` columns: a long name of a service is cut, to a third of them at worst, lest nothing is left for what it did.
+pub fn fit_pair(service: &str, between: &str, what: &str, width: usize, ellipsis: char) -> String {
+    let rest = between.chars().count() + what.chars().count();
+    let room = width.saturating_sub(rest).max(width / 3);
+    fit(&format!("{}{between}{what}", fit(service, room, ellipsis)), width, ellipsis)
 }
 
 #[cfg(test)]
@@ -87,6 +119,7 @@ mod tests {
             assert_eq!(Duration(nanos).to_string(), text);
         }
         assert_eq!(format!("{:>8}", Duration(4_560_000)), "  4.56ms");
+        assert_eq!(format!("{:#} {:#}", Duration(999), Duration(12_340)), "999 ns 12.3 µs");
     }
 
     #[test]
@@ -109,5 +142,19 @@ mod tests {
         assert_eq!(fit("service", 4, '…'), "ser…");
         assert_eq!(fit("a\x1b[2J", 9, '…'), "a?[2J");
         assert_eq!(fit("abc", 0, '…'), "");
+    }
+
+    #[test]
+    fn sentences_are_wrapped_between_words() {
+        assert_eq!(wrapped("one two three", 2, 9), "  one two\n  three\n");
+        assert_eq!(wrapped("extraordinarily a\nb", 1, 5), " extraordinarily\n a?b\n");
+    }
+
+    #[test]
+    fn a_long_service_leaves_room_for_what_it_did() {
+        assert_eq!(fit_pair("shop", " ", "GET /", 10, '…'), "shop GET /");
+        assert_eq!(fit_pair("a-long-service", " ", "GET /", 10, '…'), "a-l… GET /");
+        assert_eq!(fit_pair("a-long-service", " ", "GET /cart/items", 12, '…'), "a-l… GET /c…");
+        assert_eq!(fit_pair("a\x1bb", " ", "c", 10, '…'), "a?b c");
     }
 }

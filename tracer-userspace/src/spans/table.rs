@@ -10,6 +10,7 @@ use siphasher::sip128::{Hasher128, SipHasher13};
 
 use super::intern::Names;
 use super::{FileSpan, Place, Problems, Value};
+use crate::exchange::route;
 
 /// No span.
 pub const NO_ROW: u32 = u32::MAX;
@@ -59,6 +60,8 @@ pub struct Row {
     pub service: u32,
     /// A name.
     pub operation: u32,
+    /// A name: the operation's, with `*` for identifiers in paths; what is summed up.
+    pub group: u32,
     /// A name: whom a call went to, as far as its tags say (a database, a host); the empty one if they do not.
     pub peer: u32,
     /// How sure the link to its parent is, 0 to 1; 1 where nothing is said.
@@ -199,6 +202,7 @@ impl Builder {
             parent: NO_ROW,
             service: table.names.number(&span.service_name),
             operation: table.names.number(&span.operation_name),
+            group: table.names.number(&route::name(&span.operation_name)),
             peer: 0,
             confidence: 1.0,
             status: 0,

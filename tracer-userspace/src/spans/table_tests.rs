@@ -113,3 +113,12 @@ fn what_the_table_leaves_out_is_read_again_at_its_place() {
         assert_eq!(read_again(bytes).unwrap().operation_name, table.name(row.operation));
     }
 }
+
+#[test]
+fn requests_for_the_same_thing_are_one_group() {
+    let named = |id: &str, name: &str| span("a", id, None, 0, 1, "").replace(&format!("op {id}"), name);
+    let table = table(&[named("1", "GET /users/17"), named("2", "GET /users/18"), named("3", "GET /users")]);
+    let groups: Vec<&str> = table.rows.iter().map(|row| table.name(row.group)).collect();
+    assert_eq!(groups, ["GET /users/*", "GET /users/*", "GET /users"]);
+    assert_eq!(table.name(table.rows[1].operation), "GET /users/18");
+}

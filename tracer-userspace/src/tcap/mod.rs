@@ -28,6 +28,7 @@ mod schema_tests;
 #[cfg(test)]
 mod tests;
 
+pub use frame::MAGIC;
 pub use reader::{Damage, Problem, Reader, Told};
 pub use writer::{Description, Failed, Writer};
 

@@ -34,6 +34,7 @@ pub use engine::Engine;
 pub use id::{SpanId, TraceId};
 pub use limits::Limits;
 pub use record::Peer;
+pub(crate) use repeats::MANY as MANY_REPEATS;
 pub use settings::Settings;
 pub use span::{NPlusOne, Span, Tags};
 pub use stats::Stats;

@@ -23,9 +23,12 @@ pub fn everything() -> Result<()> {
         needs::PYTHON_ENVIRONMENT,
         needs::NODE_ENVIRONMENT,
         needs::READERS,
+        needs::BROWSER,
     ])?;
     pypi::install(needs::PROTOCOLS_PYPI)?;
+    pypi::install(needs::BROWSER_PYPI)?;
     npm::install(needs::PROTOCOLS_NPM)?;
+    pypi::install(needs::READERS_PYPI)?;
     pypi::install(needs::SDK_PYPI)?;
     npm::install(needs::SDK_NPM)?;
     pypi::install(needs::EXPORTS_PYPI)?;

@@ -86,6 +86,9 @@ pub const READERS: &[Need] = &[
     Need { sign: Sign::PythonModule("lz4.block"), package: "python3-lz4" },
 ];
 
+/// The browser that opens reports, and what drives it. Ubuntu's packages of these names bring snaps, which do as well where snaps run.
+pub const BROWSER: &[Need] = &[command("chromium", "chromium"), command("chromedriver", "chromium-driver")];
+
 /// The servers of the accuracy harness that the tests do without.
 pub const ACCURACY: &[Need] = &[
     command("puma", "puma"),
@@ -123,6 +126,13 @@ pub const PROTOCOLS_PYPI: &[PyPi] = &[
     PyPi { brings: "confluent_kafka", requirement: "confluent-kafka==2.16.1" },
     PyPi { brings: "kafka", requirement: "kafka-python==3.0.12" },
 ];
+
+/// What reads what the tracer writes, made by those who define the formats.
+pub const READERS_PYPI: &[PyPi] =
+    &[PyPi { brings: "prometheus_client", requirement: "prometheus_client==0.26.0" }];
+
+/// Speaks to the browser's driver (`tests/readers/report.py`).
+pub const BROWSER_PYPI: &[PyPi] = &[PyPi { brings: "selenium", requirement: "selenium==4.51.0" }];
 
 /// OpenTelemetry's SDK, and what a service is made of whose calls it records.
 pub const SDK_PYPI: &[PyPi] = &[

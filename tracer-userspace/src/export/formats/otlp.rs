@@ -32,9 +32,14 @@ pub struct Otlp {
     bytes: usize,
     /// A batch is what was added between two flushes.
     is_batched_outside: bool,
-    /// The resource of the last span, as it is written.
-    resource: Vec<u8>,
+    /// What tells the last span's resource from others.
+    key: Vec<u8>,
+    /// Buffers of groups that were written, for the next.
+    spare: Vec<Vec<u8>>,
 }
+
+/// So many are kept: a batch seldom has spans of more processes.
+const SPARE: usize = 16;
 
 /// The spans of a resource.
 #[derive(Debug)]
@@ -54,7 +59,8 @@ impl Otlp {
             spans: 0,
             bytes: 0,
             is_batched_outside: false,
-            resource: Vec::new(),
+            key: Vec::new(),
+            spare: Vec::new(),
         }
     }
 
@@ -65,13 +71,25 @@ impl Otlp {
 
     /// The spans of a resource in this batch.
     fn group(&mut self, resource: &Resource<'_>) -> &mut Vec<u8> {
-        self.resource.clear();
-        write_resource(&mut self.resource, resource, self.host.name.as_deref());
-        let known = self.numbers.get(&*self.resource).copied();
+        self.key.clear();
+        self.key.extend_from_slice(resource.service.as_bytes());
+        for (mark, text) in [(0xfe, resource.host), (0xff, resource.container)] {
+            if let Some(text) = text {
+                // No text has such a byte.
+                self.key.push(mark);
+                self.key.extend_from_slice(text.as_bytes());
+            }
+        }
+        if let Some(pid) = resource.pid {
+            self.key.push(0xfd);
+            self.key.extend_from_slice(&pid.to_le_bytes());
+        }
+        let known = self.numbers.get(&*self.key).copied();
         let number = known.unwrap_or_else(|| {
-            let resource: Box<[u8]> = self.resource.as_slice().into();
-            self.numbers.insert(resource.clone(), self.groups.len());
-            self.groups.push(Group { resource, spans: Vec::new() });
+            let mut head = Vec::new();
+            write_resource(&mut head, resource, self.host.name.as_deref());
+            self.numbers.insert(self.key.as_slice().into(), self.groups.len());
+            self.groups.push(Group { resource: head.into(), spans: self.spare.pop().unwrap_or_default() });
             self.groups.len() - 1
         });
         #[expect(
@@ -118,7 +136,7 @@ impl Format for Otlp {
             return;
         }
         out.extend_from_slice(br#"{"resourceSpans":["#);
-        for (at, group) in self.groups.drain(..).enumerate() {
+        for (at, mut group) in self.groups.drain(..).enumerate() {
             if at > 0 {
                 out.push(b',');
             }
@@ -127,6 +145,10 @@ impl Format for Otlp {
             out.extend_from_slice(br#"],"schemaUrl":""#);
             out.extend_from_slice(SCHEMA.as_bytes());
             out.extend_from_slice(br#""}]}"#);
+            if self.spare.len() < SPARE {
+                group.spans.clear();
+                self.spare.push(group.spans);
+            }
         }
         out.extend_from_slice(b"]}\n");
         self.numbers.clear();

@@ -101,6 +101,40 @@ fn otlp_batches_have_a_bound() {
 }
 
 #[test]
+fn otlp_tells_resources_apart_by_each_of_their_parts() {
+    let span = SPANS.lines().nth(1).unwrap().trim_end_matches(',');
+    let parts = [
+        r#""process.pid":7"#,
+        r#""process.pid":0"#,
+        r#""x":1"#,
+        r#""host.name":"a""#,
+        r#""container.id":"a""#,
+        r#""host.name":"a","container.id":"a""#,
+        r#""host.name":"b","container.id":"a""#,
+    ];
+    let spans: Vec<String> =
+        parts.iter().chain(&parts).map(|tags| span.replace("\"process.pid\":7", tags)).collect();
+    let text = format!("[{}]", spans.join(","));
+    let mut out = Vec::new();
+    let mut format = FileFormat::Otlp.of_stream(&Host::default()).unwrap();
+    // In two batches, of which the second finds what the first left.
+    for _ in 0..2 {
+        each_span(text.as_bytes(), &mut Problems::default(), |span, _| format.span(&span, NO_ROW, &mut out))
+            .unwrap();
+        format.flush(&mut out);
+    }
+    let text = String::from_utf8(out).unwrap();
+    let lines: Vec<Json> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(lines.len(), 2);
+    assert_eq!(lines[0], lines[1]);
+    let resources = lines[0]["resourceSpans"].as_array().unwrap();
+    assert_eq!(resources.len(), parts.len());
+    assert!(
+        resources.iter().all(|resource| resource["scopeSpans"][0]["spans"].as_array().unwrap().len() == 2)
+    );
+}
+
+#[test]
 fn zipkin_knows_ends_and_rounds_nothing_to_zero() {
     let spans: Vec<Json> = serde_json::from_str(&streamed(FileFormat::Zipkin)).unwrap();
     assert_eq!(

@@ -79,7 +79,7 @@ fn databases_calls_and_messages_too() {
     assert_eq!(
         of(
             r#""messaging.system":"rabbitmq","messaging.operation":"publish","messaging.destination":"orders",
-              "messaging.destination.partition.id":3,"messaging.message_id":"m""#
+              "messaging.destination.partition.id":3,"messaging.message_id":"m","messaging.conversation_id":"c""#
         ),
         [
             r#"messaging.system="rabbitmq""#,

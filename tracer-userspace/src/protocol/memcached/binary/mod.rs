@@ -2,18 +2,21 @@
 //!
 //! Packets tell their length, and answers come in the order of commands and repeat their opcode and opaque, so what is paired is
 //! certain. Commands that are answered only if they have something to say (`getkq`, `setq`, …) are one exchange with the command that ends
-//! them, mostly `noop`, as in the text protocol. Where a gap hides where packets begin the position is found again as it is there: at a
-//! call that begins with a command behind bytes of the server; never on a connection on which a call began with a command while others
-//! waited. Several commands in one call are no such thing: a client that sends a batch waits for all of its answers.
+//! them, mostly `noop`, as in the text protocol; what the server says before that has come is kept for it.
+//!
+//! Where a gap hides where packets begin the position is found again as in the text protocol: at a call that begins with a command behind
+//! bytes of the server; never on a connection on which a call began with a command while others waited. Several commands in one call are
+//! no such thing: a client that sends a batch waits for all of its answers.
 
 mod header;
+mod quiet;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::VecDeque;
 
-use crate::event::Direction;
+use crate::event::{Direction, Stamp};
 use crate::exchange::{Attribute, Extra, Outcome, Protocol, RequestHead, ResponseHead, Trailer};
 use crate::protocol::calls::{Begun, Call, Calls};
 use crate::protocol::frames::{Cut, Frame, Frames};
@@ -23,6 +26,7 @@ use crate::protocol::tally::Skip;
 use crate::protocol::{Context, Interest, Parser, Piece};
 use crate::time::Nanos;
 use header::{Command, HEADER, Header, Packets};
+use quiet::{Asked, Quiet};
 
 /// memcached's binary protocol on one connection end.
 pub struct Binary {
@@ -38,18 +42,12 @@ struct Open {
     call: Call,
     opcode: u8,
     opaque: u32,
-    /// Quiet commands came before it.
-    batch: bool,
+    /// Quiet commands that came before it, and may be answered.
+    quiet: Asked,
     /// The first error of one of those.
     error: Option<&'static str>,
-}
-
-/// Quiet commands whose end has not come.
-struct Quiet {
-    name: &'static str,
-    begun: Begun,
-    bytes: u64,
-    keys: usize,
+    /// Answers to those may have been out of sight.
+    holed: bool,
 }
 
 struct Talk {
@@ -61,8 +59,8 @@ struct Talk {
     ahead: bool,
     /// It began before the tracer came.
     joined: bool,
-    /// Sequence number of the first byte of the client's latest call.
-    call: u32,
+    /// Sequence number of the first byte of the client's latest call that begins with a command, and whether another one waited then.
+    call: (u32, bool),
     dead: bool,
     understood: bool,
 }
@@ -77,7 +75,7 @@ pub(super) fn recognise(begin: &Begin<'_>) -> Option<Box<dyn Parser>> {
             quiet: None,
             ahead: false,
             joined: !begin.whole,
-            call: 0,
+            call: (0, false),
             dead: false,
             understood: false,
         };
@@ -94,6 +92,9 @@ impl Binary {
         if !lost || within || self.moved == Some(self.talk.requests) {
             return;
         }
+        if self.asking.is_lost() {
+            self.talk.quiet = None;
+        }
         self.talk.settle(cx, at, self.answering.is_lost());
         let bytes = self.asking.resume() + self.answering.resume();
         cx.skip(self.talk.understood, Skip::Desync, bytes);
@@ -105,6 +106,12 @@ impl Open {
     fn is_own(&self, header: &Header) -> bool {
         (self.opcode, self.opaque) == (header.opcode, header.opaque)
     }
+}
+
+/// Tells that the answer to a call begins, if that has not been told.
+fn answer(cx: &mut Context<'_>, call: &mut Call, (first, seq): (Stamp, u32), error: Option<&'static str>) {
+    let error = error.map(|code| cx.names.method(code.as_bytes()));
+    call.answer(cx, first, seq, ResponseHead { error, ..ResponseHead::default() });
 }
 
 /// Accounts for a packet.
@@ -130,9 +137,8 @@ impl Talk {
             }
             Cut::Broken(bytes, _) => cx.skip(self.understood, Skip::Malformed, bytes),
             Cut::Lost(bytes, _) | Cut::Passed(bytes, _) => {
-                // Commands that nobody saw were sent while another waited.
-                self.dead |= bytes > 0 && !self.open.is_empty();
-                self.quiet = None;
+                // Commands that nobody saw were sent while another waited, or may wait while others are sent.
+                self.dead |= bytes > 0 && (self.ahead || !self.open.is_empty());
                 cx.tally.desyncs = cx.tally.desyncs.saturating_add(u64::from(bytes > 0));
                 cx.skip(self.understood, Skip::Desync, bytes);
             }
@@ -143,13 +149,15 @@ impl Talk {
         cx.understand(&mut self.understood);
         if self.open.len() >= cx.limits.outstanding {
             cx.tally.overflow = cx.tally.overflow.saturating_add(1);
+            self.quiet = None;
             self.settle(cx, frame.first.at, true);
             cx.tally.skip(Skip::Desync, frame.len);
             return;
         }
-        self.ahead |= !self.open.is_empty() && frame.seq == self.call;
+        self.ahead |= self.call == (frame.seq, true);
         if self.joined && self.ahead {
             // Who knows how many waited when the tracer came?
+            self.quiet = None;
             self.settle(cx, frame.first.at, true);
             cx.tally.skip(Skip::Desync, frame.len);
             return;
@@ -158,25 +166,35 @@ impl Talk {
         let begun = Begun { seq: frame.seq, at: frame.first.at };
         let keys = usize::from(header.key > 0 && header.opcode != header::STAT);
         if command.quiet && header.opcode != header::QUITQ {
-            let fresh = || Quiet { name: command.name, begun, bytes: 0, keys: 0 };
-            let quiet = self.quiet.get_or_insert_with(fresh);
+            let quiet = self.quiet.get_or_insert_with(|| Quiet::new(command.name, begun, frame.stamp));
+            if quiet.early.is_none() {
+                quiet.stamp = frame.stamp;
+            }
             quiet.bytes = quiet.bytes.saturating_add(frame.len);
             quiet.keys = quiet.keys.saturating_add(keys);
+            quiet.asked.push(header);
             return;
         }
         let quiet = self.quiet.take();
-        let batch = quiet.is_some();
-        let quiet = quiet.unwrap_or(Quiet { name: command.name, begun, bytes: 0, keys: 0 });
+        let quiet = quiet.unwrap_or_else(|| Quiet::new(command.name, begun, frame.stamp));
         let name = if header.opcode == header::NOOP { quiet.name } else { command.name };
         let head = head(cx, name, keys.saturating_add(quiet.keys), header.opcode == header::QUITQ);
         let bytes = frame.len.saturating_add(quiet.bytes);
-        let mut call = self.calls.ask(cx, self.requests, quiet.begun, frame.stamp, bytes, head);
+        // An answer stands behind what it answers.
+        let stamp = if quiet.early.is_some() { quiet.stamp } else { frame.stamp };
+        let mut call = self.calls.ask(cx, self.requests, quiet.begun, stamp, bytes, head);
         call.asked(0, frame.last);
+        let (error, holed) = (quiet.early.as_ref().and_then(|early| early.error), quiet.holed);
+        if let Some(early) = quiet.early {
+            call.moved(early.bytes, early.last);
+            answer(cx, &mut call, (early.first, early.seq), early.begins);
+        }
         if header.opcode == header::QUITQ {
             call.end(cx, Outcome::Complete, frame.last.at, Trailer::default());
             return;
         }
-        self.open.push_back(Open { call, opcode: header.opcode, opaque: header.opaque, batch, error: None });
+        let (opcode, opaque) = (header.opcode, header.opaque);
+        self.open.push_back(Open { call, opcode, opaque, quiet: quiet.asked, error, holed });
     }
 
     fn answers(&mut self, cx: &mut Context<'_>, cut: Cut<'_>) {
@@ -198,15 +216,22 @@ impl Talk {
     }
 
     fn says(&mut self, cx: &mut Context<'_>, frame: &Frame<'_>, header: &Header) {
-        let quiet = header::command(header.opcode).is_some_and(|command| command.quiet);
+        let error = header::error(header.status);
+        if self.open.is_empty()
+            && let Some(quiet) = self.quiet.as_mut()
+            && quiet.asked.answered(header)
+        {
+            count(cx, frame);
+            quiet.answered(frame, error);
+            return;
+        }
         let Some(open) = self.open.front_mut() else {
             cx.tally.unrequested = cx.tally.unrequested.saturating_add(1);
             cx.skip(self.understood, Skip::Unrequested, frame.len);
             return;
         };
         let own = open.is_own(header);
-        let belongs = own || (open.batch && quiet);
-        if !belongs {
+        if !own && !open.quiet.answered(header) {
             // Commands that nobody saw are answered, and how many are still waiting nobody knows.
             self.settle(cx, frame.first.at, true);
             self.dead = true;
@@ -215,22 +240,19 @@ impl Talk {
         }
         count(cx, frame);
         open.call.moved(frame.len, frame.last);
-        let error = header::error(header.status);
         open.error = open.error.or(error);
-        let shared = error.map(|code| cx.names.method(code.as_bytes()));
-        open.call.answer(
-            cx,
-            frame.first,
-            frame.seq,
-            ResponseHead { error: shared, ..ResponseHead::default() },
-        );
+        answer(cx, &mut open.call, (frame.first, frame.seq), error);
         let more = header.opcode == header::STAT && header.key > 0;
         if own
             && !more
             && let Some(open) = self.open.pop_front()
         {
-            let (at, error) =
-                (open.call.response_end(), open.error.map(|code| cx.names.method(code.as_bytes())));
+            let at = open.call.response_end();
+            if open.holed {
+                open.call.lose(cx, at);
+                return;
+            }
+            let error = open.error.map(|code| cx.names.method(code.as_bytes()));
             open.call.end(cx, Outcome::Complete, at, Trailer { status: None, error });
         }
     }
@@ -241,6 +263,7 @@ impl Talk {
             return;
         }
         cx.tally.desyncs = cx.tally.desyncs.saturating_add(1);
+        self.hole(true);
         match self.open.make_contiguous() {
             [open] if !self.ahead => {
                 open.call.moved(bytes, moved);
@@ -250,14 +273,21 @@ impl Talk {
         }
     }
 
+    /// Answers to quiet commands may have been out of sight.
+    fn hole(&mut self, lost: bool) {
+        if let Some(quiet) = &mut self.quiet {
+            quiet.holed |= lost;
+        }
+    }
+
     /// What is open has been answered, if at all, before `at`. `lost`: which answers have been seen is not known.
     fn settle(&mut self, cx: &mut Context<'_>, at: Nanos, lost: bool) {
         for open in std::mem::take(&mut self.open) {
             let seen = open.call.response_end();
             open.call.lose(cx, if seen.0 > 0 { seen } else { at });
         }
-        self.quiet = None;
         self.dead |= lost && self.ahead;
+        self.hole(lost);
     }
 }
 
@@ -288,8 +318,10 @@ impl Parser for Binary {
         }
         let talk = &mut self.talk;
         if is_request {
-            if let Piece::Bytes(bytes) = &piece {
-                talk.call = bytes.seq;
+            if let Piece::Bytes(bytes) = &piece
+                && self.asking.pending() == 0
+            {
+                talk.call = (bytes.seq, !talk.open.is_empty());
             }
             self.asking.feed(&Packets::Requests, piece, &mut |cut| talk.requests(cx, cut));
         } else {
@@ -301,6 +333,7 @@ impl Parser for Binary {
     }
 
     fn lose(&mut self, cx: &mut Context<'_>, at: Nanos) {
+        self.talk.quiet = None;
         self.talk.settle(cx, at, true);
         let bytes = self.asking.lose() + self.answering.lose();
         cx.skip(self.talk.understood, Skip::Desync, bytes);

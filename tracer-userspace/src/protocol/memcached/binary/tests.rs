@@ -210,6 +210,62 @@ fn after_a_loss_batches_go_on_and_commands_sent_ahead_do_not() {
 }
 
 #[test]
+fn the_end_of_a_batch_is_not_certain_behind_an_answer_that_nobody_saw() {
+    let mut stage = Stage::new(Role::Passive);
+    stage.call(Rx, &[ask(0x11, 1, "a", b"1"), ask(0x11, 2, "b", b"2")].concat());
+    // Its status is out of sight, its length is not.
+    stage.cut(Tx, &say(0x11, 1, 0x82, b"Out of memory"), 12);
+    stage.call(Rx, &ask(0x0a, 3, "", b""));
+    stage.call(Tx, &say(0x0a, 3, 0, b""));
+    let mut expected = vec![done("set", 2)];
+    expected[0].3 = Some(Outcome::EndUnframed);
+    assert_eq!(short(&stage.told()), expected);
+}
+
+#[test]
+fn quiet_commands_are_answered_before_their_end_is_sent() {
+    let mut stage = Stage::new(Role::Passive);
+    stage.call(Rx, &[ask(0x11, 1, "a", b"1"), ask(0x11, 2, "b", b"2")].concat());
+    let early = say(0x11, 2, 0x82, b"Out of memory");
+    stage.call(Tx, &early);
+    stage.call(Rx, &[ask(0x11, 3, "c", b"3"), ask(0x0a, 4, "", b"")].concat());
+    stage.call(Tx, &say(0x0a, 4, 0, b""));
+    let told = stage.told();
+    let mut expected = vec![done("set", 3)];
+    expected[0].2 = Some("OUT_OF_MEMORY");
+    assert_eq!(short(&told), expected);
+    assert_eq!(told[0].response.as_ref().unwrap().1, Nanos(20));
+    assert_eq!(told[0].end.as_ref().unwrap().bytes.1, early.len() as u64 + 24);
+}
+
+#[test]
+fn joined_in_the_middle_nothing_is_told_of_commands_sent_ahead() {
+    let mut stage = Stage::new(Role::Unseen);
+    stage.call(Tx, &say(0x04, 0, 0, b""));
+    stage.call(Rx, &ask(0x04, 0, "a", b""));
+    stage.call(Rx, &ask(0x04, 0, "b", b""));
+    // Perhaps of one that waited before.
+    for _ in 0..3 {
+        stage.call(Tx, &say(0x04, 0, 0, b""));
+    }
+    assert!(stage.told().iter().all(|act| act.response.is_none()));
+}
+
+#[test]
+fn a_command_behind_one_that_nobody_saw_does_not_have_its_answer() {
+    let mut stage = Stage::new(Role::Passive);
+    stage.call(Rx, &ask(0x0a, 0, "", b""));
+    stage.call(Tx, &say(0x0a, 0, 0, b""));
+    stage.lose(Rx, &ask(0x00, 0, "a", b""));
+    stage.call(Rx, &ask(0x00, 0, "b", b""));
+    stage.call(Tx, &say(0x00, 0, 0x84, b"one"));
+    stage.call(Tx, &say(0x00, 0, 0, b"two"));
+    stage.call(Rx, &ask(0x04, 0, "c", b""));
+    stage.call(Tx, &say(0x04, 0, 0, b""));
+    assert_eq!(short(&stage.told()), [done("noop", 0), done("delete", 1)]);
+}
+
+#[test]
 fn answers_to_what_nobody_saw_are_given_to_nobody() {
     let mut stage = Stage::new(Role::Passive);
     // Two commands at once, of which the second is out of sight.

@@ -1,0 +1,130 @@
+//! `tracer report`.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+
+use super::analyze::{self, BAD_INPUT, MAX_TOLD, are_one_file};
+use super::args::ReportArgs;
+use super::learned;
+use super::output::create_file;
+use super::span_file::{Source, table};
+use crate::recording::spans::SpanFile;
+use crate::report::account::{Account, Spans};
+use crate::report::html::{self, Input, Limits};
+use crate::report::text::{bytes, count};
+use crate::spans::FileSpan;
+use crate::tcap::{MAGIC, Problem, Reader};
+
+/// Standard input or output.
+const STANDARD: &str = "-";
+
+/// Makes the report.
+pub fn run(args: &ReportArgs) -> Result<ExitCode> {
+    if are_one_file(&args.file, &args.output) {
+        bail!(
+            "{} would be overwritten by its own report; choose another file for that (-o)",
+            args.file.display()
+        );
+    }
+    let mut account = match &args.ledger {
+        Some(file) => Some(ledger(file)?),
+        None => None,
+    };
+    let mut source = Source::open(&args.file)?;
+    let mut is_whole = true;
+    if source.begins_with(&MAGIC) {
+        let name = source.name().to_owned();
+        match analysed(source, args)? {
+            Ok(analysed) => {
+                is_whole = analysed.is_whole;
+                account = account.or(Some(analysed.account));
+                source = analysed.traces;
+            }
+            Err(problem) => {
+                eprintln!("tracer: {name}: {problem}");
+                return Ok(ExitCode::from(BAD_INPUT));
+            }
+        }
+    }
+    let table = table(&source)?;
+    is_whole &= !table.problems.lost_any();
+    let name = args.file.file_name().map_or_else(|| source.name().into(), |name| name.to_string_lossy());
+    let input = Input { table: &table, source: &name, account: account.as_ref() };
+    let again = |place, each: &mut dyn FnMut(&FileSpan<'_>)| {
+        source.read(place, |span| each(span));
+    };
+    let page = html::page(&input, &again, Limits::default())?;
+    write(&args.output, &page.bytes)?;
+    if page.unread > 0 {
+        let unread = count(page.unread as u64);
+        eprintln!("tracer: {unread} spans could not be read again; was {} changed meanwhile?", source.name());
+        is_whole = false;
+    }
+    let shown = match table.traces.len() {
+        all if all == page.traces => format!("{} traces", count(all as u64)),
+        all => format!("{} of {} traces", count(page.traces as u64), count(all as u64)),
+    };
+    if args.output != Path::new(STANDARD) {
+        eprintln!("{shown} in {}, {}", args.output.display(), bytes(page.bytes.len() as u64));
+    }
+    Ok(if is_whole { ExitCode::SUCCESS } else { ExitCode::from(BAD_INPUT) })
+}
+
+struct Analysed {
+    traces: Source,
+    account: Account,
+    is_whole: bool,
+}
+
+/// The traces of a capture, in a temporary file.
+fn analysed(capture: Source, args: &ReportArgs) -> Result<Result<Analysed, Problem>> {
+    let name = capture.name().to_owned();
+    let headers = args.headers.read()?;
+    let mut reader = match Reader::open(capture.into_file()?) {
+        Ok(reader) => reader,
+        Err(problem) => return Ok(Err(problem)),
+    };
+    let traces = tempfile::tempfile()
+        .context("cannot make a temporary file; TMPDIR names another directory for it")?;
+    let mut spans = SpanFile::new(traces.try_clone()?, u64::MAX).context("cannot use a temporary file")?;
+    let mut analysis = learned::analysis(reader.description().clock, &args.links, &headers)?;
+    let mut account = analyze::read(&mut reader, &headers, &mut BTreeSet::new(), &mut analysis, &mut spans)
+        .with_context(|| format!("cannot read {name}"))?;
+    analysis.finish(&mut |span| spans.span(&span));
+    spans.finish();
+    if let Some(error) = spans.failed {
+        bail!("the traces of {name} do not fit into a temporary file: {error}");
+    }
+    account.spans = Some(Spans::of(&analysis.stats(), spans.unwritten));
+    if reader.description().unmasked || account.unmasked {
+        eprintln!("tracer: {name} was recorded with --unmask: its report holds secrets as they were sent");
+        account.unmasked = true;
+    }
+    for damage in reader.damages.iter().take(MAX_TOLD) {
+        eprintln!("tracer: {name}: {damage}");
+    }
+    if let Some(more @ [_, ..]) = reader.damages.get(MAX_TOLD..) {
+        eprintln!("tracer: {name}: {} more places are damaged or missing", more.len());
+    }
+    let traces = Source::of(traces, name);
+    Ok(Ok(Analysed { traces, account, is_whole: reader.damages.is_empty() }))
+}
+
+fn ledger(path: &Path) -> Result<Account> {
+    let name = path.display();
+    let json = fs::read(path).with_context(|| format!("cannot read {name}"))?;
+    serde_json::from_slice(&json)
+        .with_context(|| format!("{name} is no account; `tracer record --ledger FILE` writes one"))
+}
+
+fn write(path: &Path, page: &[u8]) -> Result<()> {
+    if path == Path::new(STANDARD) {
+        return io::stdout().lock().write_all(page).context("cannot write to the standard output");
+    }
+    create_file(path)?.write_all(page).with_context(|| format!("cannot write all of {}", path.display()))
+}

@@ -1,0 +1,116 @@
+//! How often, how long, how many failed: of whatever can be numbered.
+
+use serde::Serialize;
+
+/// Buckets of the distribution per doubling of the duration.
+pub(super) const STEPS: f64 = 8.0;
+
+/// What is said of the spans of one kind. Times in nanoseconds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub(super) struct Tally {
+    pub count: u64,
+    pub errors: u64,
+    /// Whose end was not seen. They are in no latency.
+    pub incomplete: u64,
+    pub p50: u64,
+    pub p95: u64,
+    pub p99: u64,
+    pub max: u64,
+    /// All durations together.
+    pub total: u64,
+    /// Of it what no child covers.
+    pub own: u64,
+    /// The distribution: bucket, count, bucket, count…; bucket n holds what is from 2^(n/8) to less than 2^((n+1)/8).
+    pub buckets: Vec<u64>,
+}
+
+/// One span, as it is counted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sample {
+    /// Of what kind.
+    pub kind: u32,
+    pub duration: u64,
+    pub own: u64,
+    pub is_error: bool,
+    pub is_incomplete: bool,
+}
+
+/// Counts, by kind: as many tallies as there are kinds.
+pub(super) fn tallies(mut samples: Vec<Sample>, kinds: usize) -> Vec<Tally> {
+    let mut tallies = vec![Tally::default(); kinds];
+    samples.sort_unstable_by_key(|sample| (sample.kind, sample.duration));
+    for of_one in samples.chunk_by(|one, other| one.kind == other.kind) {
+        let Some(tally) = of_one.first().and_then(|first| tallies.get_mut(first.kind as usize)) else {
+            continue;
+        };
+        *tally = tally_of(of_one);
+    }
+    tallies
+}
+
+/// Of samples by duration.
+fn tally_of(samples: &[Sample]) -> Tally {
+    let mut tally = Tally { count: samples.len() as u64, ..Tally::default() };
+    let mut whole = Vec::with_capacity(samples.len());
+    for sample in samples {
+        tally.errors += u64::from(sample.is_error);
+        tally.total = tally.total.saturating_add(sample.duration);
+        tally.own = tally.own.saturating_add(sample.own);
+        if sample.is_incomplete {
+            tally.incomplete += 1;
+            continue;
+        }
+        whole.push(sample.duration);
+        let bucket = bucket(sample.duration);
+        match tally.buckets.as_mut_slice() {
+            [.., last, count] if *last == bucket => *count += 1,
+            _ => tally.buckets.extend([bucket, 1]),
+        }
+    }
+    [tally.p50, tally.p95, tally.p99, tally.max] =
+        [(1, 2), (95, 100), (99, 100), (1, 1)].map(|share| quantile(&whole, share));
+    tally
+}
+
+fn bucket(nanos: u64) -> u64 {
+    ((nanos.max(1) as f64).log2() * STEPS) as u64
+}
+
+/// The duration that so many of all do not exceed (nearest rank); 0 without any.
+fn quantile(sorted: &[u64], (of, all): (usize, usize)) -> u64 {
+    let rank = (sorted.len() * of).div_ceil(all);
+    sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample(kind: u32, duration: u64) -> Sample {
+        Sample { kind, duration, own: 1, is_error: false, is_incomplete: false }
+    }
+
+    #[test]
+    fn quantiles_are_the_nearest_ranks() {
+        let mut samples: Vec<Sample> = (1..=200).rev().map(|n| sample(1, n * 1_000)).collect();
+        samples.push(Sample { is_incomplete: true, is_error: true, ..sample(1, 1_000_000) });
+        let [none, tally] = tallies(samples, 2).try_into().unwrap();
+        assert_eq!(none, Tally::default());
+        assert_eq!((tally.count, tally.errors, tally.incomplete, tally.own), (201, 1, 1, 201));
+        assert_eq!([tally.p50, tally.p95, tally.p99, tally.max], [100_000, 190_000, 198_000, 200_000]);
+        assert_eq!(tally.total, (1..=200).sum::<u64>() * 1_000 + 1_000_000);
+        assert_eq!(tally.buckets.chunks(2).map(|pair| pair[1]).sum::<u64>(), 200);
+    }
+
+    #[test]
+    fn buckets_hold_what_they_say() {
+        for nanos in [0, 1, 2, 3, 1_000, 123_456_789, u64::MAX] {
+            let bucket = bucket(nanos) as f64;
+            let nanos = nanos.max(1) as f64;
+            assert!(
+                (bucket / STEPS).exp2() <= nanos * 1.000_001
+                    && nanos <= ((bucket + 1.0) / STEPS).exp2() * 1.000_001
+            );
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! The table of operations.
+
+use std::fmt::Write as _;
+
+use super::operations::{Operation, Operations};
+use super::paint::Paint;
+use super::text::{Duration, count, fit, fit_pair};
+use super::waterfall::Style;
+use crate::spans::{Kind, Table};
+
+/// Columns right of the name: count, rate, errors, three quantiles, share.
+const NUMBERS: usize = 9 + 8 + 8 + 8 + 8 + 8 + 7;
+
+/// The operations with the most time of their own, `max` of them.
+pub fn render(table: &Table, operations: &Operations, style: Style, max: usize) -> String {
+    let paint = Paint(style.color);
+    let ellipsis = if style.unicode { '…' } else { '~' };
+    let shown = operations.all.get(..max).unwrap_or(&operations.all);
+    let names: Vec<_> = shown.iter().map(|operation| name(table, operation, style)).collect();
+    let length = |(service, between, what): &(&str, &str, String)| {
+        service.chars().count() + between.chars().count() + what.chars().count()
+    };
+    let longest = names.iter().map(length).max().unwrap_or(0).max(BETWEEN.len());
+    let width = longest.min(style.width.max(80) - NUMBERS);
+    let mut out = String::new();
+    // Writing into a string does not fail.
+    let _ = writeln!(
+        out,
+        "{}",
+        paint.faint(&format!(
+            "{:width$}{:>9}{:>8}{:>8}{:>8}{:>8}{:>8}{:>7}",
+            "operation", "count", "per s", "errors", "p50", "p95", "p99", "time"
+        ))
+    );
+    for (operation, (service, between, what)) in shown.iter().zip(names) {
+        let errors = format!("{:>8}", count(operation.errors));
+        let _ = writeln!(
+            out,
+            "{:width$}{:>9}{:>8}{}{:>8}{:>8}{:>8}{:>7}",
+            fit_pair(service, between, &what, width, ellipsis),
+            count(operation.count),
+            rate(operation.count, operations.observed),
+            if operation.errors > 0 { paint.bad(&errors) } else { paint.plain(&errors) },
+            Duration(operation.quantile(0.50)),
+            Duration(operation.quantile(0.95)),
+            Duration(operation.quantile(0.99)),
+            share(operation.own, operations.own),
+        );
+    }
+    let hidden = operations.all.get(shown.len()..).unwrap_or_default();
+    if !hidden.is_empty() {
+        let own = hidden.iter().fold(0, |sum: u64, operation| sum.saturating_add(operation.own));
+        let calls = hidden.iter().map(|operation| operation.count).sum();
+        let text = format!("{ellipsis} {} more operations", count(hidden.len() as u64));
+        let _ = writeln!(out, "{text:width$}{:>9}{:>47}", count(calls), share(own, operations.own));
+    }
+    if operations.between > 0 {
+        let _ = writeln!(
+            out,
+            "{:width$}{:>56}",
+            fit(BETWEEN, width, ellipsis),
+            share(operations.between, operations.own)
+        );
+    }
+    out
+}
+
+/// What lies between caller and callee.
+const BETWEEN: &str = "(network, waiting to be read)";
+
+/// Service, what stands between, and what was done.
+fn name<'a>(table: &'a Table, operation: &Operation, style: Style) -> (&'a str, &'static str, String) {
+    let (service, what, peer) =
+        (table.name(operation.service), table.name(operation.operation), table.name(operation.peer));
+    match (operation.kind, style.unicode) {
+        (Kind::Client | Kind::Producer, unicode) => {
+            let what = if peer.is_empty() { what.to_owned() } else { format!("{what} ({peer})") };
+            (service, if unicode { " → " } else { " > " }, what)
+        }
+        (Kind::Server | Kind::Consumer | Kind::Internal, _) => (service, " ", what.to_owned()),
+    }
+}
+
+/// Per second, with two digits that count.
+fn rate(count: u64, nanos: u64) -> String {
+    if nanos == 0 || count < 2 {
+        return "-".to_owned();
+    }
+    match count as f64 * 1e9 / nanos as f64 {
+        rate @ ..9.95 => format!("{rate:.1}"),
+        rate => super::text::count(rate.round() as u64),
+    }
+}
+
+fn share(part: u64, whole: u64) -> String {
+    match part as f64 * 100.0 / whole.max(1) as f64 {
+        share if part > 0 && share < 0.1 => "<0.1 %".to_owned(),
+        share => format!("{share:.1} %"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::filter::Filter;
+    use crate::report::operations::operations;
+    use crate::report::tree::self_times;
+    use crate::spans::file::read_table;
+
+    fn span(
+        id: u32,
+        parent: &str,
+        service: &str,
+        kind: &str,
+        start: u32,
+        duration: u32,
+        tags: &str,
+    ) -> String {
+        format!(
+            "{{\"traceId\":\"t\",\"spanId\":\"{id}\",\"parentSpanId\":{parent},\"serviceName\":\"{service}\",\"operationName\":\"GET /\",\
+             \"startTime\":\"2023-10-27T10:00:00.{start:03}Z\",\"duration\":{duration},\"tags\":{{\"span.kind\":\"{kind}\"{tags}}}}}"
+        )
+    }
+
+    fn table() -> Table {
+        let spans = [
+            span(1, "null", "front", "server", 0, 100, ""),
+            span(2, "\"1\"", "front", "client", 10, 60, ""),
+            span(3, "\"2\"", "back", "server", 20, 40, ",\"error\":true"),
+            span(4, "\"3\"", "back", "client", 30, 10, ",\"db.system\":\"redis\""),
+        ];
+        read_table(format!("[{}]", spans.join(",")).as_bytes()).unwrap()
+    }
+
+    fn rendered(filter: &Filter, max: usize) -> String {
+        let table = table();
+        let all = operations(&table, &self_times(&table), filter);
+        render(&table, &all, Style { width: 80, unicode: false, ..Style::default() }, max)
+    }
+
+    #[test]
+    fn each_operation_has_a_row_and_the_shares_are_of_all_time() {
+        let text = rendered(&Filter::default(), 9);
+        let words: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
+        let expected = [
+            "operation count per s errors p50 p95 p99 time",
+            "front GET / 1 - 0 100ms 100ms 100ms 40.0 %",
+            "back GET / 1 - 1 40.0ms 40.0ms 40.0ms 30.0 %",
+            "back > GET / (redis) 1 - 0 10.0ms 10.0ms 10.0ms 10.0 %",
+        ];
+        for (line, expected) in words.iter().zip(expected) {
+            assert_eq!(line.join(" "), expected, "{text}");
+        }
+        assert!(text.lines().last().unwrap().starts_with("(network"), "{text}");
+        assert!(text.lines().last().unwrap().ends_with(" 20.0 %"), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() == 80), "{text}");
+    }
+
+    #[test]
+    fn what_is_not_shown_is_summed_up() {
+        let text = rendered(&Filter::default(), 1);
+        assert!(text.contains("~ 2 more operations"), "{text}");
+        assert!(text.lines().nth(2).unwrap().ends_with(" 40.0 %"), "{text}");
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    }
+
+    #[test]
+    fn a_filter_asks_for_spans() {
+        let text = rendered(&Filter { errors: true, ..Filter::default() }, 9);
+        assert_eq!(text.lines().count(), 2, "{text}");
+        assert!(text.contains("back GET /"), "{text}");
+        let slowest = |filter: Filter| filter.slowest(&table()).len();
+        assert_eq!(
+            (slowest(Filter::default()), slowest(Filter { min_duration: 101_000_000, ..Filter::default() })),
+            (1, 0)
+        );
+    }
+}

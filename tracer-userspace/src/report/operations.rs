@@ -1,0 +1,108 @@
+//! What was asked for, how often, how long it took, and where the time went: a row for each operation.
+
+use crate::spans::{Kind, NO_ROW, Table};
+
+use super::filter::Filter;
+
+/// One operation of one service.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Operation {
+    /// A name of the table.
+    pub service: u32,
+    /// A name of the table: that of the group.
+    pub operation: u32,
+    /// Which side of a call it is.
+    pub kind: Kind,
+    /// Whom it went to, if all its spans say the same: a name of the table.
+    pub peer: u32,
+    /// How many.
+    pub count: u64,
+    /// How many failed.
+    pub errors: u64,
+    /// How many lasted at least so long, but their end was not seen.
+    pub incomplete: u64,
+    /// The durations, ns, sorted.
+    pub durations: Vec<u64>,
+    /// The time that none of their children covers, ns.
+    pub own: u64,
+}
+
+impl Operation {
+    /// The duration that `share` (0 to 1) of all do not exceed, ns: the nearest rank.
+    pub fn quantile(&self, share: f64) -> u64 {
+        let rank = (self.durations.len() as f64 * share).ceil() as usize;
+        self.durations.get(rank.saturating_sub(1)).copied().unwrap_or_default()
+    }
+}
+
+/// All operations of a file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Operations {
+    /// By their own time, most first.
+    pub all: Vec<Operation>,
+    /// The time of calls that their callees' spans do not cover: the network, and waiting until the callee read; ns.
+    pub between: u64,
+    /// The time of all spans that no child covers, ns: what the shares are of.
+    pub own: u64,
+    /// From the first beginning to the last end, ns.
+    pub observed: u64,
+}
+
+/// Sums up the wanted spans. `own` has the time of each row of the table that no child covers, ns. A call whose callee was observed is
+/// told once, as the callee's.
+pub fn operations(table: &Table, own: &[u64], filter: &Filter) -> Operations {
+    let mut is_answered = vec![false; table.rows.len()];
+    for row in &table.rows {
+        if row.parent != NO_ROW
+            && matches!(row.kind, Kind::Server | Kind::Consumer)
+            && let Some(parent) = is_answered.get_mut(row.parent as usize)
+        {
+            *parent = true;
+        }
+    }
+    let mut result = Operations::default();
+    let mut wanted = Vec::new();
+    let (mut first, mut last) = (i64::MAX, i64::MIN);
+    for (at, row) in table.rows.iter().enumerate() {
+        (first, last) = (first.min(row.start), last.max(row.end()));
+        if !filter.wants(table, row) {
+            continue;
+        }
+        let own = own.get(at).copied().unwrap_or_default();
+        result.own = result.own.saturating_add(own);
+        if row.kind == Kind::Client && is_answered.get(at).copied().unwrap_or_default() {
+            result.between = result.between.saturating_add(own);
+        } else {
+            wanted.push((row.service, row.group, row.kind, row.duration, at));
+        }
+    }
+    result.observed = last.saturating_sub(first).max(0) as u64;
+    wanted.sort_unstable();
+    for group in wanted.chunk_by(|a, b| (a.0, a.1, a.2) == (b.0, b.1, b.2)) {
+        let Some(&(service, operation, kind, ..)) = group.first() else { continue };
+        let rows = || group.iter().filter_map(|(.., at)| table.rows.get(*at));
+        let peer = rows().next().map_or(0, |row| row.peer);
+        let empty = table.names().iter().position(|name| name.is_empty()).unwrap_or_default() as u32;
+        result.all.push(Operation {
+            service,
+            operation,
+            kind,
+            peer: if rows().all(|row| row.peer == peer) { peer } else { empty },
+            count: group.len() as u64,
+            errors: rows().filter(|row| row.is_error).count() as u64,
+            incomplete: rows().filter(|row| row.is_incomplete).count() as u64,
+            durations: group.iter().map(|(.., duration, _)| *duration).collect(),
+            own: group
+                .iter()
+                .filter_map(|(.., at)| own.get(*at))
+                .fold(0, |sum: u64, own| sum.saturating_add(*own)),
+        });
+    }
+    let name = |number| table.name(number);
+    result.all.sort_by(|a, b| {
+        b.own.cmp(&a.own).then_with(|| {
+            (name(a.service), name(a.operation), a.kind).cmp(&(name(b.service), name(b.operation), b.kind))
+        })
+    });
+    result
+}
