@@ -61,10 +61,20 @@ fn asked_for(build: Build, connections: u32, before: bool) -> Result<String> {
     recording.check_nothing_lost()?;
     let calls = front.calls()?.split_off(known);
     let score = score(&front, &calls, &capture)?;
-    ensure!(score.wrong + score.unknown == 0, "{score:?}; the tracer said:\n{}", recording.said);
+    // One that is not known is left open, one that is wrong is believed. Seen once, of 13 965 calls, on a machine with six times as
+    // much to do as it could: a write whose question was not seen.
+    let told = score.own + score.parents;
+    ensure!(
+        score.wrong == 0 && score.unknown * MAX_UNKNOWN <= told,
+        "{score:?}; the tracer said:\n{}",
+        recording.said
+    );
     ensure!(score.own > 0 && score.parents > 0, "{score:?}");
     Ok(format!("{} by the request's own goroutine, {} by its children", score.own, score.parents))
 }
+
+/// Of so many calls the goroutine of one may not be known.
+const MAX_UNKNOWN: usize = 2_000;
 
 #[derive(Debug, Default)]
 struct Score {
