@@ -7,8 +7,8 @@ use object::{LittleEndian, elf};
 use super::target::Arch;
 use crate::private::{self, Prefix};
 
-/// What a person waits for when copying it over a bad line.
-const MAX_BYTES: usize = 12 << 20;
+/// What a person waits for when copying it over a bad line. TLS, HTTP/2 and OTLP's messages, for `--push`, are a quarter of it.
+const MAX_BYTES: usize = 16 << 20;
 
 /// What a program contains that asks the name service of a static glibc (`getaddrinfo`, `getpwnam`): it would look
 /// for shared libraries of the very same glibc at run time, and find other ones, or none.

@@ -163,7 +163,7 @@ pub const EXPORTS_PYPI: &[PyPi] = &[
     PyPi { brings: "opentelemetry/proto", requirement: "opentelemetry-proto==1.45.1" },
     PyPi { brings: "opentelemetry/semconv", requirement: "opentelemetry-semantic-conventions==0.66b1" },
     // A collector, which spans are pushed to.
-    PyPi { brings: "rotel/rotel-agent", requirement: "rotel==0.0.1a15" },
+    PyPi { brings: "rotel", requirement: "rotel==0.0.1a15" },
 ];
 
 /// Zipkin's own encoder.

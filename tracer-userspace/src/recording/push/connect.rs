@@ -2,14 +2,15 @@
 
 use std::future::Future;
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use hickory_resolver::TokioResolver;
 use http::Uri;
 use hyper_util::rt::TokioIo;
-use tokio::net::{TcpSocket, TcpStream, UdpSocket, lookup_host};
+use tokio::net::{TcpSocket, TcpStream, UdpSocket};
 use tokio::time::timeout;
 use tower_service::Service;
 
@@ -32,7 +33,7 @@ pub struct Connector {
 impl Connector {
     /// To the collector; the first of its addresses that answers.
     pub async fn connect(self) -> io::Result<TcpStream> {
-        let addresses = timeout(PATIENCE, lookup_host((self.host.as_str(), self.port)))
+        let addresses = timeout(PATIENCE, self.addresses())
             .await
             .map_err(|_| io::Error::new(ErrorKind::TimedOut, "its name was not resolved in time"))??;
         let mut failed = io::Error::new(ErrorKind::NotFound, "its name has no address");
@@ -44,6 +45,22 @@ impl Connector {
             }
         }
         Err(failed)
+    }
+
+    /// What the name stands for: an address, or by the host's own file of names and its name servers.
+    async fn addresses(&self) -> io::Result<Vec<SocketAddr>> {
+        let addresses: Vec<IpAddr> = match (self.host.parse(), &*self.host) {
+            (Ok(address), _) => vec![address],
+            // RFC 6761, section 6.3: never anything else, whether or not a file says so.
+            (Err(_), "localhost") => vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()],
+            // The C library would look for shared libraries of its own version, which a static program does not bring.
+            (Err(_), name) => {
+                let resolver = TokioResolver::builder_tokio().and_then(|builder| builder.build());
+                let found = resolver.map_err(io::Error::other)?.lookup_ip(name).await;
+                found.map_err(io::Error::other)?.iter().collect()
+            }
+        };
+        Ok(addresses.into_iter().map(|address| SocketAddr::new(address, self.port)).collect())
     }
 
     async fn connect_to(&self, address: SocketAddr) -> io::Result<TcpStream> {
