@@ -1,10 +1,9 @@
 //! `tracer diff`.
 
-use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use super::analyze::BAD_INPUT;
 use super::args::DiffArgs;
@@ -28,10 +27,7 @@ pub fn run(args: &DiffArgs) -> Result<ExitCode> {
     }
     let stdout = std::io::stdout();
     let text = comparison::render(&compared, show::style(&stdout, args.width));
-    match stdout.lock().write_all(text.as_bytes()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
-        other => other.context("cannot print")?,
-    }
+    show::print(&stdout, &text)?;
     let lost = before.problems.lost_any() || after.problems.lost_any();
     Ok(if lost { ExitCode::from(BAD_INPUT) } else { ExitCode::SUCCESS })
 }

@@ -35,12 +35,16 @@ pub fn run(args: &ShowArgs) -> Result<ExitCode> {
         Some(id) => one(&source, &table, id, style)?,
         None => overview(&source, &table, args, style)?,
     };
-    match stdout.lock().write_all(text.as_bytes()) {
-        // The reader of a pipe has seen enough.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {}
-        other => other.context("cannot print")?,
-    }
+    print(&stdout, &text)?;
     Ok(if table.problems.lost_any() { ExitCode::from(BAD_INPUT) } else { ExitCode::SUCCESS })
+}
+
+/// Prints all of it, or as much as the reader of a pipe wants to see.
+pub(super) fn print(stdout: &std::io::Stdout, text: &str) -> Result<()> {
+    match stdout.lock().write_all(text.as_bytes()) {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.context("cannot print"),
+    }
 }
 
 /// For what is printed there; `width` is what was asked for.

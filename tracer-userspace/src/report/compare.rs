@@ -121,8 +121,8 @@ pub fn compare(before: (&Table, &Operations), after: (&Table, &Operations)) -> V
                     count: operation.count,
                     errors: operation.errors,
                     rate: operation.count as f64 * 1e9 / observed.max(1) as f64,
-                    p50: operation.quantile(0.50),
-                    p95: operation.quantile(0.95),
+                    p50: operation.quantile(50),
+                    p95: operation.quantile(95),
                 })
             };
             let [before, after] = [side(first, observed[0]), side(second, observed[1])];

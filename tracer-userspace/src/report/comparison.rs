@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 
 use super::compare::{Change, Compared, LEVEL, MIN_REQUESTS};
 use super::paint::Paint;
-use super::text::{Duration, count, fit, wrapped};
+use super::text::{Duration, count, fit, rate, wrapped};
 use super::waterfall::Style;
 use crate::spans::Kind;
 
@@ -109,10 +109,6 @@ fn chance(chance: Option<f64>) -> String {
         Some(_) => "p < 0.001".to_owned(),
         None => "p unknown".to_owned(),
     }
-}
-
-fn rate(rate: f64) -> String {
-    if rate < 9.95 { format!("{rate:.1}") } else { count(rate.round() as u64) }
 }
 
 fn percent(share: f64) -> String {

@@ -58,6 +58,12 @@ impl Latency {
     }
 }
 
+/// What so many of a hundred sorted values do not exceed; 0 without any.
+pub fn nearest_rank(sorted: &[u64], percent: usize) -> u64 {
+    let rank = (sorted.len() * percent).div_ceil(100);
+    sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
+}
+
 fn bucket_of(nanos: u64) -> usize {
     if nanos < u64::from(STEPS) {
         return nanos as usize;

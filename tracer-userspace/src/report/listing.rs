@@ -41,9 +41,9 @@ pub fn render(table: &Table, operations: &Operations, style: Style, max: usize) 
             count(operation.count),
             rate(operation.count, operations.observed),
             if operation.errors > 0 { paint.bad(&errors) } else { paint.plain(&errors) },
-            Duration(operation.quantile(0.50)),
-            Duration(operation.quantile(0.95)),
-            Duration(operation.quantile(0.99)),
+            Duration(operation.quantile(50)),
+            Duration(operation.quantile(95)),
+            Duration(operation.quantile(99)),
             share(operation.own, operations.own),
         );
     }
@@ -81,15 +81,12 @@ fn name<'a>(table: &'a Table, operation: &Operation, style: Style) -> (&'a str, 
     }
 }
 
-/// Per second, with two digits that count.
+/// Per second; nothing of what was there once.
 fn rate(count: u64, nanos: u64) -> String {
     if nanos == 0 || count < 2 {
         return "-".to_owned();
     }
-    match count as f64 * 1e9 / nanos as f64 {
-        rate @ ..9.95 => format!("{rate:.1}"),
-        rate => super::text::count(rate.round() as u64),
-    }
+    super::text::rate(count as f64 * 1e9 / nanos as f64)
 }
 
 fn share(part: u64, whole: u64) -> String {

@@ -3,6 +3,7 @@
 use crate::spans::{Kind, NO_ROW, Table};
 
 use super::filter::Filter;
+use super::latency::nearest_rank;
 
 /// One operation of one service.
 #[derive(Clone, Debug, PartialEq)]
@@ -28,10 +29,9 @@ pub struct Operation {
 }
 
 impl Operation {
-    /// The duration that `share` (0 to 1) of all do not exceed, ns: the nearest rank.
-    pub fn quantile(&self, share: f64) -> u64 {
-        let rank = (self.durations.len() as f64 * share).ceil() as usize;
-        self.durations.get(rank.saturating_sub(1)).copied().unwrap_or_default()
+    /// The duration that so many of a hundred do not exceed, ns.
+    pub fn quantile(&self, percent: usize) -> u64 {
+        nearest_rank(&self.durations, percent)
     }
 }
 

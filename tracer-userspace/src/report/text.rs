@@ -48,6 +48,11 @@ pub fn count(value: u64) -> String {
     text
 }
 
+/// A number per second, with two digits or more that count: `1.4`, `37`, `1 234`.
+pub fn rate(per_second: f64) -> String {
+    if per_second < 9.95 { format!("{per_second:.1}") } else { count(per_second.round() as u64) }
+}
+
 /// A number of bytes with three significant digits: `345 bytes`, `12.3 kB`, `4.56 MB` (powers of ten).
 pub fn bytes(value: u64) -> String {
     match value {

@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::report::latency::nearest_rank;
+
 /// Buckets of the distribution per doubling of the duration.
 pub(super) const STEPS: f64 = 8.0;
 
@@ -68,18 +70,12 @@ fn tally_of(samples: &[Sample]) -> Tally {
         }
     }
     [tally.p50, tally.p95, tally.p99, tally.max] =
-        [(1, 2), (95, 100), (99, 100), (1, 1)].map(|share| quantile(&whole, share));
+        [50, 95, 99, 100].map(|percent| nearest_rank(&whole, percent));
     tally
 }
 
 fn bucket(nanos: u64) -> u64 {
     ((nanos.max(1) as f64).log2() * STEPS) as u64
-}
-
-/// The duration that so many of all do not exceed (nearest rank); 0 without any.
-fn quantile(sorted: &[u64], (of, all): (usize, usize)) -> u64 {
-    let rank = (sorted.len() * of).div_ceil(all);
-    sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use super::paint::Paint;
 use super::text::{Duration, count, fit, fit_pair, wrapped};
 use super::tree;
 use crate::breakdown::{Segment, critical_path, self_times};
-use crate::spans::{Kind, NO_ROW, Row, Table, Trace};
+use crate::spans::{Kind, Row, Table, Trace};
 use crate::time::Rfc3339Micros;
 
 /// How to draw.
@@ -263,9 +263,4 @@ impl Picture<'_> {
         }
         bar
     }
-}
-
-/// Whether a trace has one span only, of which nothing more can be said.
-pub fn is_single(table: &Table, trace: &Trace) -> bool {
-    table.rows_of(trace).len() <= 1 && trace.root != NO_ROW
 }
