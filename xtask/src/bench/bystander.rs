@@ -31,8 +31,13 @@ pub fn measure(rounds: usize) -> Result<Vec<Row>> {
     let (keep, idle) = std::sync::mpsc::channel::<()>();
     let company = std::thread::spawn(move || idle.recv().is_err());
     let mut rows = Vec::new();
-    let contenders =
-        [Contender::Nothing, Contender::TracerPid, Contender::TracerAll, Contender::TracerSyscall];
+    let contenders = [
+        Contender::Nothing,
+        Contender::TracerPid,
+        Contender::TracerSockets,
+        Contender::TracerAll,
+        Contender::TracerSyscall,
+    ];
     let mut columns: Vec<(Contender, Vec<[f64; 3]>)> = contenders.iter().map(|c| (*c, Vec::new())).collect();
     let mut sink = std::fs::File::options().write(true).open("/dev/null")?;
     for round in 0..rounds {

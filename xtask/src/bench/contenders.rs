@@ -15,6 +15,8 @@ pub enum Contender {
     Nothing,
     /// `tracer record --pid WORKER`.
     TracerPid,
+    /// `tracer record --pid WORKER --evidence sockets`: what every call costs where it is not counted by turns of loops.
+    TracerSockets,
     /// `tracer record`: every process of the host, the load generator too.
     TracerAll,
     /// `tracer record --pid WORKER --provider event`: what Linux 7.0 and later get.
@@ -36,6 +38,7 @@ impl Contender {
     pub const ALL: &[Contender] = &[
         Contender::Nothing,
         Contender::TracerPid,
+        Contender::TracerSockets,
         Contender::TracerAll,
         Contender::TracerEvent,
         Contender::TracerSyscall,
@@ -50,6 +53,7 @@ impl Contender {
         match self {
             Contender::Nothing => "nothing (noise)",
             Contender::TracerPid => "**tracer, nginx only**",
+            Contender::TracerSockets => "tracer, nginx only, `--evidence sockets`",
             Contender::TracerAll => "**tracer, every process (load generator included)**",
             Contender::TracerEvent => "tracer, nginx only, `--provider event`",
             Contender::TracerSyscall => "tracer, nginx only, `--provider syscall`",
@@ -90,6 +94,7 @@ pub fn start(contender: Contender, pid: u32, port: u16) -> Result<Running> {
     match contender {
         Contender::Nothing => Ok(Running::Nothing),
         Contender::TracerPid => tracer(&["--pid", &pid]),
+        Contender::TracerSockets => tracer(&["--pid", &pid, "--evidence", "sockets"]),
         Contender::TracerAll => tracer(&[]),
         Contender::TracerEvent => tracer(&["--pid", &pid, "--provider", "event"]),
         Contender::TracerSyscall => tracer(&["--pid", &pid, "--provider", "syscall"]),

@@ -161,9 +161,10 @@ fn number_before(text: &str, mark: &str) -> Option<f64> {
     text.split(mark).next()?.split_whitespace().last()?.parse().ok()
 }
 
-/// `99%   312.00us`, `Requests/sec:  123.4`: in microseconds where it has a unit.
+/// `99%   312.00us`, `Requests/sec:  123.4`, at the beginning of a line: in microseconds where it has a unit.
 fn number_after(text: &str, mark: &str) -> Option<f64> {
-    let word = text.split(mark).nth(1)?.split_whitespace().next()?;
+    let rest = text.lines().find_map(|line| line.trim_start().strip_prefix(mark))?;
+    let word = rest.split_whitespace().next()?;
     let digits = word.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match word.get(digits.len()..)? {
         "ms" => 1_000.0,
@@ -177,11 +178,24 @@ fn number_after(text: &str, mark: &str) -> Option<f64> {
 mod tests {
     use super::*;
 
+    /// As wrk 4.1 prints it. The share of requests within a standard deviation may end in `99%` too.
+    const PRINTED: &str = "\
+  Thread Stats   Avg      Stdev     Max   +/- Stdev
+    Latency   310.55us  102.11us   8.02ms   98.99%
+    Req/Sec    46.76k     1.20k   48.01k    60.00%
+  Latency Distribution
+     50%  301.00us
+     99%    1.50ms
+  93000 requests in 2.00s, 30.00MB read
+Requests/sec:  46500.12
+";
+
     #[test]
-    fn numbers_of_wrk_are_read_with_their_units() {
-        let text = "  Latency Distribution\n     99%    1.25ms\n  3042 requests in 2.00s, 2.10MB read\nRequests/sec:   1521.5\n";
-        assert_eq!(number_before(text, " requests in"), Some(3042.0));
-        assert_eq!(number_after(text, "99%"), Some(1250.0));
-        assert_eq!(number_after(text, "Requests/sec:"), Some(1521.5));
+    fn what_wrk_printed_is_read_from_the_line_that_says_it() {
+        assert_eq!(number_after(PRINTED, "99%"), Some(1_500.0));
+        assert_eq!(number_after(PRINTED, "50%"), Some(301.0));
+        assert_eq!(number_after(PRINTED, "Requests/sec:"), Some(46_500.12));
+        assert_eq!(number_before(PRINTED, " requests in"), Some(93_000.0));
+        assert_eq!(number_after("nothing", "99%"), None);
     }
 }
