@@ -28,5 +28,6 @@ pub mod spans;
 pub mod stream;
 pub mod target;
 pub mod tcap;
+pub mod text;
 pub mod time;
 pub mod trace;

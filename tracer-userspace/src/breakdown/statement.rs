@@ -7,7 +7,7 @@ use super::calls::Calls;
 use super::doubt::Doubt;
 use super::path::Walk;
 use super::shares::{Key, Share, View};
-use crate::report::text::{Duration, count, fit};
+use crate::text::{Duration, count, fit};
 
 /// Which end of an exchange a span is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

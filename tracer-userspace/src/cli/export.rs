@@ -19,10 +19,10 @@ use super::signals;
 use crate::export::convert::{ConvertError, SpanWriter, Written, convert_file, convert_stream};
 use crate::export::formats::{FileFormat, Host, trace};
 use crate::recording::push::Pace;
-use crate::report::text::count;
 use crate::spans::Problems;
 use crate::spans::elements::ElementError;
 use crate::spans::file::try_each_span;
+use crate::text::count;
 
 /// Writes the spans of a file in the form of another tool.
 pub fn run(args: &ExportArgs) -> Result<ExitCode> {

@@ -11,7 +11,7 @@ use crate::recording::own_calls::OwnCalls;
 use crate::recording::push::headers::Headers;
 use crate::recording::push::place::Place;
 use crate::recording::push::{Delivery, Pace, Push};
-use crate::report::text::count;
+use crate::text::count;
 
 /// Where to push to, and as whom.
 #[derive(Args, Clone, Debug, Default)]

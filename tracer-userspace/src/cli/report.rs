@@ -16,9 +16,9 @@ use super::span_file::{Source, table};
 use crate::recording::spans::SpanFile;
 use crate::report::account::{Account, Spans};
 use crate::report::html::{self, Input, Limits};
-use crate::report::text::{bytes, count};
 use crate::spans::FileSpan;
 use crate::tcap::{MAGIC, Problem, Reader};
+use crate::text::{bytes, count};
 
 /// Standard input or output.
 const STANDARD: &str = "-";

@@ -13,10 +13,10 @@ use super::span_file::{Source, table};
 use crate::breakdown::statement;
 use crate::report::filter::Filter;
 use crate::report::operations::operations;
-use crate::report::text::count;
 use crate::report::waterfall::{self, Details, Style};
 use crate::report::{listing, tree};
 use crate::spans::{Table, Trace};
+use crate::text::count;
 
 /// Columns where there is no terminal to ask.
 const DEFAULT_WIDTH: usize = 100;

@@ -11,4 +11,3 @@ pub mod records;
 pub mod semconv;
 mod span_json;
 mod tags;
-pub mod timestamp;

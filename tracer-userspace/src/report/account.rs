@@ -7,7 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::summary::{Lost, NotUnderstood};
-use super::text::{Duration, bytes, count};
+use crate::text::{Duration, bytes, count};
 use crate::trace::Stats;
 
 /// The account. Another version may have written it, so every part may be missing.

@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 
 use super::compare::{Change, Compared, LEVEL, MIN_REQUESTS};
 use super::paint::Paint;
-use super::text::{Duration, count, fit, rate, wrapped};
 use super::waterfall::Style;
 use crate::spans::Kind;
+use crate::text::{Duration, count, fit, rate, wrapped};
 
 /// Columns right of the name: requests, per second, errors, p50, p95, each before and after.
 const NUMBERS: usize = 5 * 16;

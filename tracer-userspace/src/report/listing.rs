@@ -4,9 +4,9 @@ use std::fmt::Write as _;
 
 use super::operations::{Operation, Operations};
 use super::paint::Paint;
-use super::text::{Duration, count, fit, fit_pair};
 use super::waterfall::Style;
 use crate::spans::{Kind, Table};
+use crate::text::{Duration, count, fit, fit_pair};
 
 /// Columns right of the name: count, rate, errors, three quantiles, share.
 const NUMBERS: usize = 9 + 8 + 8 + 8 + 8 + 8 + 7;
@@ -86,7 +86,7 @@ fn rate(count: u64, nanos: u64) -> String {
     if nanos == 0 || count < 2 {
         return "-".to_owned();
     }
-    super::text::rate(count as f64 * 1e9 / nanos as f64)
+    crate::text::rate(count as f64 * 1e9 / nanos as f64)
 }
 
 fn share(part: u64, whole: u64) -> String {

@@ -12,6 +12,5 @@ pub mod listing;
 pub mod operations;
 pub mod paint;
 pub mod summary;
-pub mod text;
 pub mod tree;
 pub mod waterfall;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::account::Account;
 use super::latency::Tally;
-use super::text::{Duration, count, fit};
+use crate::text::{Duration, count, fit};
 use crate::trace::Stats;
 
 /// Connections of which the bytes were seen and not understood.

@@ -12,6 +12,7 @@ pub mod problems;
 pub mod table;
 #[cfg(test)]
 mod table_tests;
+pub mod timestamp;
 
 use std::borrow::Cow;
 

@@ -8,8 +8,8 @@ use serde::de::{Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 
 use super::elements::Element;
 use super::problems::Doubt;
+use super::timestamp;
 use super::{FileSpan, Value};
-use crate::export::timestamp;
 
 /// What stands for the name of a service that a file does not name.
 pub const NO_SERVICE: &str = "(no service)";

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::parse::Unusable;
-use crate::report::text::count;
+use crate::text::count;
 
 /// So many places are named; the rest is counted.
 const MAX_NAMED: usize = 3;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anstyle::{AnsiColor, Style};
 
 use crate::metrics::Figures;
-use crate::report::text::count;
+use crate::text::count;
 
 /// The rate is that of so much time.
 const WINDOW: Duration = Duration::from_secs(3);

@@ -2,7 +2,7 @@
 
 use crate::breakdown::Kind;
 use crate::breakdown::findings::{Call, Findings, Unexplained};
-use crate::report::text::{Duration, count};
+use crate::text::{Duration, count};
 
 /// At most so many of each sort.
 const OF_EACH: usize = 4;

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::report::account::Account;
-use crate::report::text::{Duration, bytes, count};
+use crate::text::{Duration, bytes, count};
 
 /// Lines that belong together.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]

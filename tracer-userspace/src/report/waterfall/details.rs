@@ -1,7 +1,7 @@
 //! What a line of the waterfall says of a span beyond its times.
 
-use crate::report::text::fit;
 use crate::spans::{FileSpan, Row, Value};
+use crate::text::fit;
 
 /// Links that are less sure are marked.
 const BEYOND_DOUBT: f32 = 0.99;

@@ -12,10 +12,10 @@ pub use details::Details;
 
 use self::fold::{Line, lines};
 use super::paint::Paint;
-use super::text::{Duration, count, fit, fit_pair, wrapped};
 use super::tree;
 use crate::breakdown::{Segment, critical_path, self_times};
 use crate::spans::{Kind, Row, Table, Trace};
+use crate::text::{Duration, count, fit, fit_pair, wrapped};
 use crate::time::Rfc3339Micros;
 
 /// How to draw.
