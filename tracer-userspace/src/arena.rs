@@ -14,6 +14,11 @@ pub struct Key {
 }
 
 impl Key {
+    /// Before and after all others, for ranges.
+    pub const FIRST: Key = Key { index: 0, generation: NonZeroU32::MIN };
+    /// See [`Key::FIRST`].
+    pub const LAST: Key = Key { index: u32::MAX, generation: NonZeroU32::MAX };
+
     /// The slot: unique among the values alive at one time.
     pub fn index(self) -> u32 {
         self.index

@@ -373,11 +373,8 @@ impl Engine {
                     let kind = CallKind::of(0, &record.head);
                     let owner = self.causality.request_read(key, kind, first, stamp, &record.head);
                     record.owner = Some(owner);
-                    let held = self.joint.request(stamp.tgid, key, kind, first, stamp);
+                    self.joint.request(stamp.tgid, key, kind, first, stamp);
                     self.joint.name(stamp.tgid, &record.service, kind, false, || record.operation());
-                    if held {
-                        self.forest.hold(key);
-                    }
                 }
                 self.meet_at_request(key);
                 self.wait_for_partner(key, first);
@@ -459,7 +456,7 @@ impl Engine {
                 if record.owner.is_some() && request_end > record.stamp.at {
                     self.joint.fed(record.stamp.tgid, key, request_end, request_by);
                 }
-                self.joint.ended(record.stamp.tgid, key, end, by, record.call.reader());
+                let lingers = self.joint.ended(record.stamp.tgid, key, end, by, record.call.reader());
                 match record.owner {
                     Some(owner) => {
                         self.causality.request_ended(owner, end);
@@ -478,6 +475,9 @@ impl Engine {
                 }
                 if unmet {
                     self.wait_for_late_server(key, end);
+                }
+                if lingers {
+                    self.forest.hold(key);
                 }
                 self.forest.release(key);
             }

@@ -282,8 +282,8 @@ impl Engine {
     /// A call is weighed with all others of its time.
     fn weigh(&mut self, call: Key) {
         let Some(record) = self.forest.get(call) else { return };
-        for span in self.joint.wait(record.stamp.tgid, call) {
-            self.forest.hold(span);
+        if self.joint.wait(record.stamp.tgid, call) {
+            self.forest.hold(call);
         }
     }
 

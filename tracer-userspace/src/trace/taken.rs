@@ -36,8 +36,8 @@ impl Engine {
         if !asked_by {
             let kind = CallKind::of(0, &record.head);
             record.owner = self.causality.message_read(key, kind, first, stamp, &record.head);
-            if record.owner.is_some() && self.joint.request(stamp.tgid, key, kind, first, stamp) {
-                self.forest.hold(key);
+            if record.owner.is_some() {
+                self.joint.request(stamp.tgid, key, kind, first, stamp);
             }
         }
         self.link_to_sender(key);

@@ -1,5 +1,6 @@
 //! What one process did lately, kept until its calls are decided.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
@@ -64,6 +65,10 @@ pub struct Journal {
     requests: Vec<Request>,
     calls: Vec<OwnCall>,
     index: FxHashMap<Key, (bool, u32)>,
+    /// Calls of which it is not known whose they are, by their first byte.
+    unknown: BTreeSet<(u64, Key)>,
+    /// Requests that ended, and that such a call may be found to be of.
+    lingering: Vec<Key>,
     symbols: Symbols,
     known: solve::Known,
     /// Calls to be found.
@@ -94,19 +99,14 @@ pub struct Closed {
 }
 
 impl Journal {
-    /// Whether calls wait to be decided.
+    /// Whether calls wait to be decided, or requests for them.
     pub fn is_waiting(&self) -> bool {
-        self.waiting > 0
+        self.waiting > 0 || !self.lingering.is_empty()
     }
 
     /// How much is kept.
     pub fn held(&self) -> usize {
         self.requests.len() + self.calls.len()
-    }
-
-    /// Requests that are open.
-    pub fn open_requests(&self) -> impl Iterator<Item = Key> {
-        self.requests.iter().filter(|request| request.end == u64::MAX).map(|request| request.span)
     }
 
     /// A request was read.
@@ -137,6 +137,7 @@ impl Journal {
         if let Some(seen) = self.seen.get_mut(usize::from(op)) {
             *seen = seen.saturating_add(1);
         }
+        self.unknown.insert((first.0, span));
         self.calls.push(OwnCall {
             call: Call {
                 span,
@@ -224,13 +225,21 @@ impl Journal {
         }
     }
 
-    /// A request, or a call, is over.
-    pub fn ended(&mut self, span: Key, end: Nanos, by: Mover, reader: Option<u32>) {
+    /// A request, or a call, is over. True if it is a request whose call one may still turn out to be that is not known to be anybody's.
+    pub fn ended(&mut self, span: Key, end: Nanos, by: Mover, reader: Option<u32>) -> bool {
         if let Some(request) = self.request_of(span) {
             request.end = end.0;
+            let ended = *request;
             self.open = self.open.saturating_sub(1);
             self.finished += 1;
-        } else if let Some(own) = self.call_of(span) {
+            // A call that ends at the same time may be told later.
+            let lingers = self.may_have_made_one(&ended, true);
+            if lingers {
+                self.lingering.push(span);
+            }
+            return lingers;
+        }
+        if let Some(own) = self.call_of(span) {
             own.call.end = end.0;
             own.call.got = Mark::end(end, by);
             if by.tid == 0 {
@@ -238,6 +247,35 @@ impl Journal {
             }
             self.finished += 1;
         }
+        false
+    }
+
+    /// Whether a call that is not known to be anybody's may be this request's, which has ended. `open`: also one that has not ended.
+    fn may_have_made_one(&self, request: &Request, open: bool) -> bool {
+        let within = (request.start, Key::FIRST)..=(request.end, Key::LAST);
+        self.unknown.range(within).any(|(_, span)| match self.index.get(span) {
+            Some((false, at)) => self
+                .calls
+                .get(*at as usize)
+                .is_some_and(|own| own.call.end <= request.end || (open && own.call.end == u64::MAX)),
+            _ => false,
+        })
+    }
+
+    /// Requests that need not be held any more: all calls that may be theirs are decided, or will not be.
+    fn let_go(&mut self, now: Nanos, free: &mut Vec<Key>) {
+        let mut lingering = std::mem::take(&mut self.lingering);
+        lingering.retain(|span| {
+            let request = self.request_of(*span).copied();
+            let stays = request.is_some_and(|request| {
+                now.0.saturating_sub(request.end) < PATIENCE && self.may_have_made_one(&request, false)
+            });
+            if !stays {
+                free.push(*span);
+            }
+            stays
+        });
+        self.lingering = lingering;
     }
 
     /// A call is to be decided here. False if it is not kept.
@@ -280,11 +318,18 @@ impl Journal {
             && own.whose == Whose::Later
         {
             own.whose = parent.map_or(Whose::Nobody, Whose::Known);
+            let start = own.call.start;
+            self.unknown.remove(&(start, span));
         }
     }
 
     /// Decides what can be decided. `last`: nothing more will come.
     pub fn close(&mut self, now: Nanos, last: bool, out: &mut Closed) {
+        self.decide(now, last, out);
+        self.let_go(now, &mut out.free);
+    }
+
+    fn decide(&mut self, now: Nanos, last: bool, out: &mut Closed) {
         if self.waiting == 0 {
             if self.finished >= LESSON {
                 self.learn();
@@ -368,6 +413,7 @@ impl Journal {
     fn settle(&mut self, at: usize, whose: Whose) {
         if let Some(own) = self.calls.get_mut(at) {
             own.whose = whose;
+            self.unknown.remove(&(own.call.start, own.call.span));
         }
         self.waiting = self.waiting.saturating_sub(1);
     }
@@ -440,7 +486,11 @@ impl Journal {
         let needed = self
             .calls
             .iter()
-            .filter(|own| own.whose == Whose::Open)
+            .filter(|own| match own.whose {
+                Whose::Open => true,
+                Whose::Later => now.0.saturating_sub(own.call.start) < WINDOW,
+                Whose::Known(_) | Whose::Nobody => false,
+            })
             .map(|own| own.call.start)
             .min()
             .unwrap_or(now.0);
@@ -459,11 +509,15 @@ impl Journal {
             Whose::Nobody => false,
         });
         self.index.clear();
+        self.unknown.clear();
         for (at, request) in self.requests.iter().enumerate() {
             self.index.insert(request.span, (true, at as u32));
         }
         for (at, own) in self.calls.iter().enumerate() {
             self.index.insert(own.call.span, (false, at as u32));
+            if matches!(own.whose, Whose::Open | Whose::Later) {
+                self.unknown.insert((own.call.start, own.call.span));
+            }
         }
         self.open = self.requests.iter().filter(|request| request.end == u64::MAX).count();
     }

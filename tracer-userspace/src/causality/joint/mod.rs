@@ -128,16 +128,13 @@ impl Joint {
         learned
     }
 
-    /// A request was read. True if its span must be held.
-    pub fn request(&mut self, tgid: u32, span: Key, kind: CallKind, first: Nanos, stamp: Stamp) -> bool {
+    /// A request was read.
+    pub fn request(&mut self, tgid: u32, span: Key, kind: CallKind, first: Nanos, stamp: Stamp) {
         let room = self.journals.len() < MOST_PROCESSES || self.journals.contains_key(&tgid);
-        if !room || self.kept >= MOST {
-            return false;
+        if room && self.kept < MOST {
+            self.kept += 1;
+            self.journals.entry(tgid).or_default().request(span, kind, first, stamp);
         }
-        self.kept += 1;
-        let journal = self.journals.entry(tgid).or_default();
-        journal.request(span, kind, first, stamp);
-        journal.is_waiting() && self.holding.insert(span)
     }
 
     /// A request's response began.
@@ -154,11 +151,10 @@ impl Joint {
         }
     }
 
-    /// A request, or a call, is over.
-    pub fn ended(&mut self, tgid: u32, span: Key, end: Nanos, by: Mover, reader: Option<u32>) {
-        if let Some(journal) = self.journals.get_mut(&tgid) {
-            journal.ended(span, end, by, reader);
-        }
+    /// A request, or a call, is over. True if its span must be held: a call that is not decided may be found to be its.
+    pub fn ended(&mut self, tgid: u32, span: Key, end: Nanos, by: Mover, reader: Option<u32>) -> bool {
+        let journal = self.journals.get_mut(&tgid);
+        journal.is_some_and(|journal| journal.ended(span, end, by, reader)) && self.holding.insert(span)
     }
 
     /// A call was written, by a process that serves requests.
@@ -179,14 +175,9 @@ impl Joint {
         }
     }
 
-    /// A call is to be decided here. The spans that must be held until then.
-    pub fn wait(&mut self, tgid: u32, span: Key) -> Vec<Key> {
-        let Some(journal) = self.journals.get_mut(&tgid) else { return Vec::new() };
-        if !journal.wait(span) {
-            return Vec::new();
-        }
-        let holding = &mut self.holding;
-        std::iter::once(span).chain(journal.open_requests()).filter(|span| holding.insert(*span)).collect()
+    /// A call is to be decided here. True if its span must be held until then.
+    pub fn wait(&mut self, tgid: u32, span: Key) -> bool {
+        self.journals.get_mut(&tgid).is_some_and(|journal| journal.wait(span)) && self.holding.insert(span)
     }
 
     /// A call is this request's, or nobody's: another rule says so.
@@ -214,9 +205,6 @@ impl Joint {
             let free = calls.chain(closed.free).filter(|span| self.holding.remove(span));
             outcome.free.extend(free);
             outcome.decisions.extend(closed.decisions);
-            if !journal.is_waiting() {
-                outcome.free.extend(journal.open_requests().filter(|span| self.holding.remove(span)));
-            }
         }
         for tgid in std::mem::take(&mut self.leaving) {
             self.forget(tgid);
@@ -264,10 +252,9 @@ mod tests {
             joint.request(7, request, kind, Nanos(1), stamp(1));
         }
         joint.call(7, call, kind, Nanos(10), stamp(10), None);
-        assert_eq!(joint.wait(7, call).len(), 3);
-        for span in [call, one, two] {
-            joint.ended(7, span, Nanos(20), Mover::default(), None);
-        }
+        assert!(joint.wait(7, call));
+        let held = [call, one, two].map(|span| joint.ended(7, span, Nanos(20), Mover::default(), None));
+        assert_eq!(held, [false, true, true], "either may be found to have made it");
         joint.forget(7);
         assert_eq!(joint.journals.len(), 1, "its call waits");
         let outcome = joint.advance(Nanos(1_000_000_000), false);
