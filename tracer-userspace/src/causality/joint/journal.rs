@@ -1,15 +1,16 @@
 //! What one process did lately, kept until its calls are decided.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
 use super::batch::{Batch, Call, Given, Mark, Request};
+use super::excerpt::excerpt;
 use super::field::NOBODY;
 use super::learned::{Learned, Lesson};
 use super::symbols::{CALL_OPS, Operation, Symbols};
 use super::tenure::{self, Tenure};
+use super::unknown::Unknown;
 use super::{Decision, solve};
 use crate::arena::Key;
 use crate::causality::{CallKind, EvidenceSet};
@@ -65,10 +66,8 @@ pub struct Journal {
     requests: Vec<Request>,
     calls: Vec<OwnCall>,
     index: FxHashMap<Key, (bool, u32)>,
-    /// Calls of which it is not known whose they are, by their first byte.
-    unknown: BTreeSet<(u64, Key)>,
-    /// Requests that ended, and that such a call may be found to be of.
-    lingering: Vec<Key>,
+    /// Calls of which it is not known whose they are, and requests that wait for that.
+    unknown: Unknown,
     symbols: Symbols,
     known: solve::Known,
     /// Calls to be found.
@@ -101,7 +100,7 @@ pub struct Closed {
 impl Journal {
     /// Whether calls wait to be decided, or requests for them.
     pub fn is_waiting(&self) -> bool {
-        self.waiting > 0 || !self.lingering.is_empty()
+        self.waiting > 0 || self.unknown.has_waiting()
     }
 
     /// How much is kept.
@@ -137,7 +136,7 @@ impl Journal {
         if let Some(seen) = self.seen.get_mut(usize::from(op)) {
             *seen = seen.saturating_add(1);
         }
-        self.unknown.insert((first.0, span));
+        self.unknown.call(first.0, span);
         self.calls.push(OwnCall {
             call: Call {
                 span,
@@ -225,19 +224,14 @@ impl Journal {
         }
     }
 
-    /// A request, or a call, is over. True if it is a request whose call one may still turn out to be that is not known to be anybody's.
+    /// A request, or a call, is over. True if it is a request that may be found to have made a call of which that is not known yet.
     pub fn ended(&mut self, span: Key, end: Nanos, by: Mover, reader: Option<u32>) -> bool {
         if let Some(request) = self.request_of(span) {
             request.end = end.0;
-            let ended = *request;
+            let start = request.start;
             self.open = self.open.saturating_sub(1);
             self.finished += 1;
-            // A call that ends at the same time may be told later.
-            let lingers = self.may_have_made_one(&ended, true);
-            if lingers {
-                self.lingering.push(span);
-            }
-            return lingers;
+            return self.unknown.request_ended(span, start, end.0);
         }
         if let Some(own) = self.call_of(span) {
             own.call.end = end.0;
@@ -245,37 +239,11 @@ impl Journal {
             if by.tid == 0 {
                 own.call.got.tid = reader.unwrap_or(0);
             }
+            let start = own.call.start;
+            self.unknown.call_ended(start, span, end.0);
             self.finished += 1;
         }
         false
-    }
-
-    /// Whether a call that is not known to be anybody's may be this request's, which has ended. `open`: also one that has not ended.
-    fn may_have_made_one(&self, request: &Request, open: bool) -> bool {
-        let within = (request.start, Key::FIRST)..=(request.end, Key::LAST);
-        self.unknown.range(within).any(|(_, span)| match self.index.get(span) {
-            Some((false, at)) => self
-                .calls
-                .get(*at as usize)
-                .is_some_and(|own| own.call.end <= request.end || (open && own.call.end == u64::MAX)),
-            _ => false,
-        })
-    }
-
-    /// Requests that need not be held any more: all calls that may be theirs are decided, or will not be.
-    fn let_go(&mut self, now: Nanos, free: &mut Vec<Key>) {
-        let mut lingering = std::mem::take(&mut self.lingering);
-        lingering.retain(|span| {
-            let request = self.request_of(*span).copied();
-            let stays = request.is_some_and(|request| {
-                now.0.saturating_sub(request.end) < PATIENCE && self.may_have_made_one(&request, false)
-            });
-            if !stays {
-                free.push(*span);
-            }
-            stays
-        });
-        self.lingering = lingering;
     }
 
     /// A call is to be decided here. False if it is not kept.
@@ -319,21 +287,21 @@ impl Journal {
         {
             own.whose = parent.map_or(Whose::Nobody, Whose::Known);
             let start = own.call.start;
-            self.unknown.remove(&(start, span));
+            self.unknown.known(start, span);
         }
     }
 
     /// Decides what can be decided. `last`: nothing more will come.
     pub fn close(&mut self, now: Nanos, last: bool, out: &mut Closed) {
         self.decide(now, last, out);
-        self.let_go(now, &mut out.free);
+        self.unknown.let_go(now.0, &mut out.free);
     }
 
     fn decide(&mut self, now: Nanos, last: bool, out: &mut Closed) {
         if self.waiting == 0 {
             if self.finished >= LESSON {
                 self.learn();
-                self.forget(now, out);
+                self.forget(now);
             }
             return;
         }
@@ -357,9 +325,19 @@ impl Journal {
         if !waiting().any(|own| ready(&own.call)) {
             return;
         }
-        let (mut batch, order) = self.batch();
+        let (mut batch, mut order) = self.batch();
         self.batches += 1;
-        let tenures = self.tenures(&mut batch);
+        let mut tenures = self.tenures(&mut batch);
+        let is_open = |at: &u32| self.calls.get(*at as usize).is_some_and(|own| own.whose == Whose::Open);
+        let sought = |index: u32| order.get(index as usize).is_some_and(is_open);
+        if let Some(part) = excerpt(&batch, sought) {
+            self.known.learn(&batch, part.left_out.iter().copied());
+            let pick = |index: &u32| order.get(*index as usize).copied();
+            order = part.calls.iter().filter_map(pick).collect();
+            let pick = |index: &u32| tenures.get(*index as usize).copied().unwrap_or(Tenure::Unknown);
+            tenures = part.calls.iter().map(pick).collect();
+            batch = part.batch;
+        }
         let solve::Solution { answers, model, best } = solve::solve(&batch, &mut self.known, self.batches);
         let mut found: FxHashMap<u32, Vec<(u32, f32)>> = FxHashMap::default();
         for answer in answers {
@@ -406,14 +384,14 @@ impl Journal {
             self.settle(*at as usize, whose);
             out.decisions.push(Decision { call: span, candidates, evidence });
         }
-        self.forget(now, out);
+        self.forget(now);
     }
 
     /// A call that waited is decided.
     fn settle(&mut self, at: usize, whose: Whose) {
         if let Some(own) = self.calls.get_mut(at) {
             own.whose = whose;
-            self.unknown.remove(&(own.call.start, own.call.span));
+            self.unknown.known(own.call.start, own.call.span);
         }
         self.waiting = self.waiting.saturating_sub(1);
     }
@@ -471,17 +449,12 @@ impl Journal {
     /// Learns from what is certain.
     fn learn(&mut self) {
         let (batch, _) = self.batch();
-        let state = super::state::State::new(&batch);
         self.known.counts.fade(0.9);
-        for (index, request) in batch.requests.iter().enumerate() {
-            if request.answer.is_some() && request.end != u64::MAX {
-                self.known.counts.add_chain(&batch, index as u32, state.kids(index as u32), 1.0);
-            }
-        }
+        self.known.learn(&batch, 0..batch.requests.len() as u32);
     }
 
     /// Forgets what nothing waits for.
-    fn forget(&mut self, now: Nanos, out: &mut Closed) {
+    fn forget(&mut self, now: Nanos) {
         self.finished = 0;
         let needed = self
             .calls
@@ -494,13 +467,7 @@ impl Journal {
             .map(|own| own.call.start)
             .min()
             .unwrap_or(now.0);
-        self.requests.retain(|request| {
-            let keep = request.end >= needed;
-            if !keep {
-                out.free.push(request.span);
-            }
-            keep
-        });
+        self.requests.retain(|request| request.end >= needed);
         let kept: rustc_hash::FxHashSet<Key> = self.requests.iter().map(|request| request.span).collect();
         self.calls.retain(|own| match own.whose {
             Whose::Open => true,
@@ -509,16 +476,14 @@ impl Journal {
             Whose::Nobody => false,
         });
         self.index.clear();
-        self.unknown.clear();
         for (at, request) in self.requests.iter().enumerate() {
             self.index.insert(request.span, (true, at as u32));
         }
         for (at, own) in self.calls.iter().enumerate() {
             self.index.insert(own.call.span, (false, at as u32));
-            if matches!(own.whose, Whose::Open | Whose::Later) {
-                self.unknown.insert((own.call.start, own.call.span));
-            }
         }
+        let index = &self.index;
+        self.unknown.retain(|span| index.contains_key(&span));
         self.open = self.requests.iter().filter(|request| request.end == u64::MAX).count();
     }
 }

@@ -8,10 +8,12 @@
 //! | file | what it does |
 //! |---|---|
 //! | `journal` | keeps what a process did until its calls are decided |
+//! | `unknown` | which ended requests must be kept for calls that are not decided |
 //! | `batch` | a stretch of it, as the rest sees it: requests, calls, where and when they moved |
 //! | `chain` | a request's steps from its reading through its calls to its answer |
 //! | `evidence/` | what speaks for a step; one module for each kind |
 //! | `model` | what is usual: learned counts, and the scores made of them |
+//! | `excerpt` | of a batch that is certain but for a few calls, what lies near these |
 //! | `field`, `state`, `moves` | who could have made which call; an assignment and its worth; changes of it |
 //! | `parts` | where two assignments differ, and which is better in each part |
 //! | `start`, `order` | first assignments, and after what each kind of call usually comes |
@@ -22,6 +24,7 @@
 mod batch;
 mod chain;
 mod evidence;
+mod excerpt;
 mod field;
 mod journal;
 pub mod learned;
@@ -38,6 +41,7 @@ mod start;
 mod state;
 mod symbols;
 mod tenure;
+mod unknown;
 
 use std::sync::Arc;
 
