@@ -8,10 +8,11 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 
-use super::analyze::{self, BAD_INPUT, MAX_TOLD, are_one_file};
+use super::analyze::{self, BAD_INPUT, are_one_file};
 use super::args::ReportArgs;
 use super::learned;
 use super::output::create_file;
+use super::remarks;
 use super::span_file::{Source, table};
 use crate::recording::spans::SpanFile;
 use crate::report::account::{Account, Spans};
@@ -37,11 +38,13 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     };
     let mut source = Source::open(&args.file)?;
     let mut is_whole = true;
+    let mut remarks = Vec::new();
     if source.begins_with(&MAGIC) {
         let name = source.name().to_owned();
         match analysed(source, args)? {
             Ok(analysed) => {
                 is_whole = analysed.is_whole;
+                remarks = analysed.remarks;
                 account = account.or(Some(analysed.account));
                 source = analysed.traces;
             }
@@ -54,7 +57,7 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     let table = table(&source)?;
     is_whole &= !table.problems.lost_any();
     let name = args.file.file_name().map_or_else(|| source.name().into(), |name| name.to_string_lossy());
-    let input = Input { table: &table, source: &name, account: account.as_ref() };
+    let input = Input { table: &table, source: &name, account: account.as_ref(), remarks: &remarks };
     let again = |place, each: &mut dyn FnMut(&FileSpan<'_>)| {
         source.read(place, |span| each(span));
     };
@@ -78,6 +81,8 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
 struct Analysed {
     traces: Source,
     account: Account,
+    /// What is said of the capture.
+    remarks: Vec<String>,
     is_whole: bool,
 }
 
@@ -101,18 +106,11 @@ fn analysed(capture: Source, args: &ReportArgs) -> Result<Result<Analysed, Probl
         bail!("the traces of {name} do not fit into a temporary file: {error}");
     }
     account.spans = Some(Spans::of(&analysis.stats(), spans.unwritten));
-    if reader.description().unmasked || account.unmasked {
-        eprintln!("tracer: {name} was recorded with --unmask: its report holds secrets as they were sent");
-        account.unmasked = true;
-    }
-    for damage in reader.damages.iter().take(MAX_TOLD) {
-        eprintln!("tracer: {name}: {damage}");
-    }
-    if let Some(more @ [_, ..]) = reader.damages.get(MAX_TOLD..) {
-        eprintln!("tracer: {name}: {} more places are damaged or missing", more.len());
-    }
+    let mut remarks = remarks::secrets(&reader, account.unmasked);
+    remarks.extend(remarks::gaps(&reader));
+    remarks::say(&name, &remarks);
     let traces = Source::of(traces, name);
-    Ok(Ok(Analysed { traces, account, is_whole: reader.damages.is_empty() }))
+    Ok(Ok(Analysed { traces, account, remarks, is_whole: reader.damages.is_empty() }))
 }
 
 fn ledger(path: &Path) -> Result<Account> {

@@ -1,9 +1,9 @@
 //! What was asked for, how often, how long it took, and where the time went: a row for each operation.
 
+use crate::measure::{Counts, quantile};
 use crate::spans::{Kind, NO_ROW, Table};
 
 use super::filter::Filter;
-use super::latency::nearest_rank;
 
 /// One operation of one service.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,21 +17,17 @@ pub struct Operation {
     /// Whom it went to, if all its spans say the same: a name of the table.
     pub peer: u32,
     /// How many.
-    pub count: u64,
-    /// How many failed.
-    pub errors: u64,
-    /// How many lasted at least so long, but their end was not seen.
-    pub incomplete: u64,
-    /// The durations, ns, sorted.
+    pub counts: Counts,
+    /// The durations of those that were seen to their end, ns, sorted.
     pub durations: Vec<u64>,
     /// The time that none of their children covers, ns.
     pub own: u64,
 }
 
 impl Operation {
-    /// The duration that so many of a hundred do not exceed, ns.
-    pub fn quantile(&self, percent: usize) -> u64 {
-        nearest_rank(&self.durations, percent)
+    /// The duration that so many of a hundred do not exceed, ns; `None` where none was seen to its end.
+    pub fn quantile(&self, percent: u8) -> Option<u64> {
+        quantile(&self.durations, percent)
     }
 }
 
@@ -83,15 +79,15 @@ pub fn operations(table: &Table, own: &[u64], filter: &Filter) -> Operations {
         let Some(&(service, operation, kind, ..)) = group.first() else { continue };
         let rows = || group.iter().filter_map(|(.., at)| table.rows.get(*at));
         let peer = rows().next().map_or(0, |row| row.peer);
+        let mut counts = Counts::default();
+        let durations = rows().filter_map(|row| counts.add(row.into())).collect();
         result.all.push(Operation {
             service,
             operation,
             kind,
             peer: if rows().all(|row| row.peer == peer) { peer } else { empty },
-            count: group.len() as u64,
-            errors: rows().filter(|row| row.is_error).count() as u64,
-            incomplete: rows().filter(|row| row.is_incomplete).count() as u64,
-            durations: group.iter().map(|(.., duration, _)| *duration).collect(),
+            counts,
+            durations,
             own: group
                 .iter()
                 .filter_map(|(.., at)| own.get(*at))

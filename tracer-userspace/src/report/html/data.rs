@@ -172,9 +172,31 @@ pub(super) fn main(
         findings,
         traces,
         ledger: input.account.map(ledger::groups),
-        problems: table.problems.to_string().lines().map(str::to_owned).collect(),
+        problems: input
+            .remarks
+            .iter()
+            .cloned()
+            .chain(table.problems.to_string().lines().map(str::to_owned))
+            .collect(),
     };
     pack(&serde_json::to_vec(&main)?)
+}
+
+#[derive(Default, Serialize)]
+struct Candidates {
+    id: Vec<String>,
+    /// Place in the list of traces.
+    trace: Vec<usize>,
+}
+
+/// Where the spans are that others name as candidates for their parent, packed: unpacked when one of them is asked for.
+pub(super) fn candidates(all: &[(u64, usize)]) -> io::Result<String> {
+    let mut columns = Candidates::default();
+    for (id, trace) in all {
+        columns.id.push(format!("{id:016x}"));
+        columns.trace.push(*trace);
+    }
+    pack(&serde_json::to_vec(&columns)?)
 }
 
 fn totals(input: &Input<'_>, operations: usize) -> Totals {

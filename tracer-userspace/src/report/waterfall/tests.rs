@@ -55,10 +55,10 @@ fn a_trace_looks_like_this() {
         drawn(&spans, PLAIN),
         "\
 trace aa  100ms  4 spans  1 failed  2023-10-27T10:00:00.000000Z
-shop GET /cart              ####=======###      +0ns    100ms   50.0ms 200
-  > shop GET /cart          ....#=====#...   +25.0ms   50.0ms   10.0ms 200
-    shop GET /cart          ....######....   +30.0ms   40.0ms   40.0ms 503 !
-  > shop GET /cart          ....===.......   +30.0ms   20.0ms   20.0ms   - ? pending
+shop GET /cart     ######===========######      +0ns    100ms   50.0ms 200
+  > shop GET /cart ......#=========#......   +25.0ms   50.0ms   10.0ms 200
+    shop GET /cart .......#########.......   +30.0ms   40.0ms   40.0ms 503 !
+  > shop GET /cart .......=====...........   +30.0ms   20.0ms   20.0ms   - ? pending
 "
     );
 }
