@@ -116,7 +116,7 @@ fn operations_and_the_slowest_traces() -> Result<String> {
             .with_context(|| format!("no {with}:\n{shown}"))
     };
     let cart = line("shop GET /cart ")?;
-    ensure!(cart.starts_with("shop GET /cart 10 10.0 1 50.0ms 100ms 100ms"), "{cart}\n{shown}");
+    ensure!(cart.starts_with("shop GET /cart 10 11.1 1 50.0ms 100ms 100ms"), "{cart}\n{shown}");
     let select = line("SELECT users")?;
     ensure!(select.contains("(postgresql users_db)") || select.contains('…'), "{select}");
     ensure!(line("trace ")?.contains("0000a 100ms 6 spans 1 failed"), "{shown}");

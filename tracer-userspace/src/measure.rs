@@ -59,6 +59,13 @@ impl Counts {
     }
 }
 
+/// The time that rates are over, ns, where nothing says how long was observed: from the first start to the last one. One request that hangs
+/// does not make the others rarer.
+pub fn observed(rows: &[Row]) -> u64 {
+    let starts = || rows.iter().map(|row| row.start);
+    starts().max().zip(starts().min()).map_or(0, |(last, first)| last.abs_diff(first))
+}
+
 /// The nearest rank, from 1: the value at that place of so many sorted ones is the least that `percent` of a hundred do not exceed.
 pub fn rank(count: u64, percent: u8) -> u64 {
     let rank = (u128::from(count) * u128::from(percent)).div_ceil(100).max(1);
@@ -82,6 +89,19 @@ mod tests {
         assert_eq!(counts.add(whole), Some(7));
         assert_eq!(counts.add(Measured { is_error: true, is_incomplete: true, ..whole }), None);
         assert_eq!(counts, Counts { requests: 2, errors: 1, incomplete: 1 });
+    }
+
+    #[test]
+    fn one_request_that_hangs_does_not_make_the_others_rarer() {
+        let span = |start: u32, duration: u32| {
+            format!(
+                "{{\"traceId\":\"a\",\"spanId\":\"{start}\",\"startTime\":\"2026-11-23T10:00:{start:02}Z\",\"duration\":{duration}}}"
+            )
+        };
+        let file = format!("[{},{},{}]", span(9, 1), span(4, 60_000_000), span(5, 1));
+        let table = crate::spans::file::read_table(file.as_bytes()).unwrap();
+        assert_eq!(observed(&table.rows), 5_000_000_000);
+        assert_eq!(observed(&[]), 0);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::fmt;
 
 use unicode_width::UnicodeWidthChar;
 
-/// A duration in nanoseconds with three significant digits: `850ns`, `12.3µs`, `4.56ms`, `1.20s`, `2m05s`. In the
+/// A duration in nanoseconds with three significant digits: `850ns`, `12.3µs`, `4.56ms`, `1.20s`, `2m05s`, `3h07m`, `12d03h`. In the
 /// alternate form, for sentences, a space stands before the unit: `12.3 µs`.
 #[derive(Clone, Copy, Debug)]
 pub struct Duration(pub u64);
@@ -14,13 +14,14 @@ impl fmt::Display for Duration {
         let gap = if f.alternate() { " " } else { "" };
         let text = match self.0 {
             nanos @ ..1_000 => format!("{nanos}{gap}ns"),
-            nanos @ ..1_000_000 => three(nanos as f64 / 1e3, gap, "µs"),
-            nanos @ ..1_000_000_000 => three(nanos as f64 / 1e6, gap, "ms"),
-            nanos @ ..100_000_000_000 => three(nanos as f64 / 1e9, gap, "s"),
-            nanos => {
-                let seconds = nanos / 1_000_000_000;
-                format!("{}m{:02}s", seconds / 60, seconds % 60)
-            }
+            nanos @ ..999_500 => three(nanos as f64 / 1e3, gap, "µs"),
+            nanos @ ..999_500_000 => three(nanos as f64 / 1e6, gap, "ms"),
+            nanos @ ..99_950_000_000 => three(nanos as f64 / 1e9, gap, "s"),
+            nanos => match nanos.saturating_add(500_000_000) / 1_000_000_000 {
+                seconds @ ..7_200 => format!("{}m{:02}s", seconds / 60, seconds % 60),
+                seconds @ ..172_800 => format!("{}h{:02}m", seconds / 3_600, seconds / 60 % 60),
+                seconds => format!("{}d{:02}h", seconds / 86_400, seconds / 3_600 % 24),
+            },
         };
         f.pad(&text)
     }
@@ -48,6 +49,11 @@ pub fn count(value: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+/// `1 span`, `2 spans`.
+pub fn plural(n: u64, what: &str) -> String {
+    format!("{} {what}{}", count(n), if n == 1 { "" } else { "s" })
 }
 
 /// How often in a second, with two digits or more that count: `1.43`, `37.2`, `1 234`; of what is rarer how often in a minute or an
@@ -168,11 +174,16 @@ mod tests {
             (999, "999ns"),
             (1_000, "1.00µs"),
             (12_340, "12.3µs"),
-            (999_960, "1000µs"),
+            (999_960, "1.00ms"),
+            (999_600_000, "1.00s"),
             (4_560_000, "4.56ms"),
             (150_250_000, "150ms"),
             (1_200_000_000, "1.20s"),
             (125_000_000_000, "2m05s"),
+            (99_960_000_000, "1m40s"),
+            (11_220_000_000_000, "3h07m"),
+            (10_000_000_000_000_000, "115d17h"),
+            (u64::MAX, "213503d23h"),
         ] {
             assert_eq!(Duration(nanos).to_string(), text);
         }

@@ -79,6 +79,8 @@ class Trace {
     this.children = Array.from({ length: this.size }, () => null);
     this.roots = [];
     this.end = 0;
+    this.groupNames = this.groups.map(([name]) => String(texts[name]));
+    this.groups = this.groups.map(([, spans]) => spans);
     this.depth = new Int32Array(this.size + this.groups.length);
     this.groupOf = new Int32Array(this.size).fill(-1);
     this.groups.forEach((spans, at) => spans.forEach((span) => (this.groupOf[span] = at)));
@@ -106,10 +108,12 @@ class Trace {
     return String(this.texts[this.name[span]]);
   }
 
-  /** The statement, which says more than the name of the operation; else that. */
-  asked(span) {
+  /** Of a row: the statement, which says more than the name of the operation; else that, of a group without identifiers. */
+  asked(row) {
+    const [span] = this.spansOf(row);
     const statement = this.tag(span, "db.statement") ?? this.tag(span, "db.query.text");
-    return typeof statement === "string" ? statement : this.title(span);
+    if (typeof statement === "string") return statement;
+    return row < this.size ? this.title(span) : this.groupNames[row - this.size];
   }
 
   spanId(span) {
@@ -188,15 +192,11 @@ class Trace {
     return rows;
   }
 
-  /** How many spans are below this one, at any depth. */
-  countBelow(span) {
-    let found = 0;
-    const open = [span];
-    while (open.length > 0) {
-      const children = this.children[open.pop()];
-      if (children === null) continue;
-      found += children.length;
-      for (const child of children) open.push(child);
+  /** The spans below this one, at any depth. */
+  allBelow(span) {
+    const found = [];
+    for (let at = -1; at < found.length; at++) {
+      for (const child of this.children[at < 0 ? span : found[at]] ?? []) found.push(child);
     }
     return found;
   }

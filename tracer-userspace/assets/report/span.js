@@ -84,14 +84,16 @@ function elsewhere(report, id, openSpan) {
 const NAMED = 10;
 
 /** Everything about spans that are the same but for their times. */
-function groupDetail(report, trace, index, spans, select) {
+function groupDetail(report, trace, index, row, select) {
+  const spans = trace.spansOf(row);
   const service = trace.serviceName(spans[0]);
   const total = trace.duration[trace.longest] || 1;
-  const critical = spans.flatMap((span) => trace.critical.get(span) ?? []).reduce((sum, end, at) => sum + (at % 2 ? end : -end), 0);
+  const onPath = (all) => all.flatMap((span) => trace.critical.get(span) ?? []).reduce((sum, end, at) => sum + (at % 2 ? end : -end), 0);
+  const critical = onPath(spans.flatMap((span) => [span, ...trace.allBelow(span)]));
   const longest = spans.slice().sort((one, other) => trace.duration[other] - trace.duration[one] || one - other);
   const middle = longest[longest.length - Math.ceil(longest.length / 2)];
   const last = spans.reduce((end, span) => Math.max(end, trace.start[span] + trace.duration[span]), 0);
-  const below = trace.countBelow(spans[0]);
+  const below = trace.allBelow(spans[0]).length;
   const least = trace.is(spans[0], INCOMPLETE) ? "≥ " : "";
   const say = (span) => el("button", { class: "link", text: `${least}${time(trace.duration[span])}, ${time(trace.start[span])} after the trace`, onclick: () => select(span) });
   const named = longest.slice(0, NAMED).map((span) => el("li", {}, say(span)));
@@ -99,10 +101,10 @@ function groupDetail(report, trace, index, spans, select) {
   return el(
     "div",
     { class: "span-detail" },
-    el("h3", {}, dot(service), el("span", { text: `×${count(spans.length)} ${trace.asked(spans[0])}` })),
+    el("h3", {}, dot(service), el("span", { text: `×${count(spans.length)} ${trace.asked(row)}` })),
     el("p", {
       class: "note",
-      text: `${service}, ${KINDS[trace.kind[spans[0]]]}: ${count(spans.length)} times below one parent, all the same but for their times${below > 0 ? `, with ${count(below)} below each` : ""}. → or a click on ▸ shows each.`,
+      text: `${service}, ${KINDS[trace.kind[spans[0]]]}: ${count(spans.length)} times below one parent, all the same but for their times, and identifiers in paths${below > 0 ? `, with ${count(below)} below each` : ""}. → or a click on ▸ shows each.`,
     }),
     pairs([
       ["together", `${least}${time(sum(trace.duration, spans))} (at the same time counts each)`],
@@ -112,7 +114,7 @@ function groupDetail(report, trace, index, spans, select) {
       ["longest", `${least}${time(trace.duration[longest[0]])}`],
       ["first starts", `${time(trace.start[spans[0]])} after the trace`],
       ["last ends", `${time(last)} after the trace`],
-      ["critical path", critical > 0 ? `${time(critical)} on it (${percent(critical, total)} of the trace)` : "not on it by themselves"],
+      ["critical path", critical > 0 ? `${time(critical)} of them${below > 0 ? " and what is below" : ""} (${percent(critical, total)} of the trace)` : "not on it"],
     ]),
     el("h4", { text: "The longest" }),
     el("ul", {}, ...named),

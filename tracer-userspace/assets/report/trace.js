@@ -155,15 +155,15 @@ class TraceView {
       name.append(twig);
     }
     const isCall = trace.kind[span] === 1 || trace.kind[span] === 3;
-    const below = isGroup || folded ? trace.countBelow(span) : 0;
+    const below = isGroup || folded ? trace.allBelow(span).length : 0;
     const quiet = isGroup ? (below > 0 ? ` +${count(below)} below each` : "") : folded ? ` (${count(below)} folded)` : "";
     const says = el(
       "span",
-      { class: "cut", title: `${service}: ${trace.asked(span)}` },
+      { class: "cut", title: `${service}: ${trace.asked(at)}` },
       isGroup ? el("strong", { class: "times", title: "the same, over and over: click to see each", text: `×${count(spans.length)} ` }) : null,
       failed ? el("span", { class: "failed", text: "! " }) : null,
       el("span", { class: "service", text: `${isCall ? "→ " : ""}${service} ` }),
-      trace.asked(span),
+      trace.asked(at),
       quiet === "" ? null : el("span", { class: "quiet", text: quiet }),
     );
     name.append(dot(service), says);
@@ -273,7 +273,7 @@ class TraceView {
     const select = (other) => this.select(other);
     const detail =
       row >= trace.size
-        ? groupDetail(this.report, trace, this.index, trace.spansOf(row), select)
+        ? groupDetail(this.report, trace, this.index, row, select)
         : spanDetail(this.report, trace, this.index, row, select, (other, id) => this.actions.openTrace(other, id));
     this.panel.replaceChildren(detail);
     this.panel.scrollTop = 0;

@@ -19,7 +19,7 @@ use crate::report::account::{Account, Spans};
 use crate::report::html::{self, Input, Limits};
 use crate::spans::FileSpan;
 use crate::tcap::{MAGIC, Problem, Reader};
-use crate::text::{bytes, count};
+use crate::text::{bytes, count, plural};
 
 /// Standard input or output.
 const STANDARD: &str = "-";
@@ -69,8 +69,8 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
         is_whole = false;
     }
     let shown = match table.traces.len() {
-        all if all == page.traces => format!("{} traces", count(all as u64)),
-        all => format!("{} of {} traces", count(page.traces as u64), count(all as u64)),
+        all if all == page.traces => plural(all as u64, "trace"),
+        all => format!("{} of {}", count(page.traces as u64), plural(all as u64, "trace")),
     };
     if args.output != Path::new(STANDARD) {
         eprintln!("{shown} in {}, {}", args.output.display(), bytes(page.bytes.len() as u64));

@@ -16,7 +16,7 @@ use crate::report::operations::operations;
 use crate::report::waterfall::{self, Details, Style};
 use crate::report::{listing, tree};
 use crate::spans::{Table, Trace};
-use crate::text::{Duration, count, printable, wrapped};
+use crate::text::{Duration, count, plural, printable, wrapped};
 use crate::time::Rfc3339Micros;
 
 /// Columns where there is no terminal to ask.
@@ -69,9 +69,9 @@ fn overview(source: &Source, table: &Table, args: &ShowArgs, style: Style) -> Re
     let operations = operations(table, &own, &filter);
     let found = filter.slowest(table);
     let head = format!(
-        "{} spans in {} traces{}{}",
-        count(table.rows.len() as u64),
-        count(table.traces.len() as u64),
+        "{} in {}{}{}",
+        plural(table.rows.len() as u64, "span"),
+        plural(table.traces.len() as u64, "trace"),
         when(table, operations.observed),
         match found.len() {
             _ if filter.is_empty() => String::new(),
@@ -99,8 +99,9 @@ fn overview(source: &Source, table: &Table, args: &ShowArgs, style: Style) -> Re
 /// When that was: rates are over this time, and logs are searched by it.
 fn when(table: &Table, observed: u64) -> String {
     let first = table.rows.iter().map(|row| row.start).min().and_then(|first| u64::try_from(first).ok());
-    let within = format!(" within {}", Duration(observed));
-    first.map_or_else(|| within.clone(), |first| format!("{within}, from {}", Rfc3339Micros(first)))
+    first.map_or_else(String::new, |first| {
+        format!(", begun within {} from {}", Duration(observed), Rfc3339Micros(first))
+    })
 }
 
 fn one(source: &Source, table: &Table, id: &str, style: Style) -> Result<String> {

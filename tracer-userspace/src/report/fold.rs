@@ -21,12 +21,12 @@ pub(super) struct Line {
     pub below: usize,
 }
 
-/// What makes spans the same, but for their times and what is below them. Links that are less sure than others, and failures, are told one by
+/// What makes spans the same, but for their times, identifiers in paths (`GET /users/17`), and what is below them. Links that are less sure than others, and failures, are told one by
 /// one.
 pub(super) fn likeness(row: &Row, details: &Details) -> u64 {
     let mut hasher = FxHasher::default();
     let said = (row.is_error, row.is_incomplete, row.is_torn, row.confidence.to_bits());
-    (row.service, row.operation, row.peer, row.kind, row.status, said, details).hash(&mut hasher);
+    (row.service, row.group, row.peer, row.kind, row.status, said, details).hash(&mut hasher);
     hasher.finish()
 }
 

@@ -7,7 +7,7 @@ use super::paint::Paint;
 use super::waterfall::Style;
 use crate::measure::Counts;
 use crate::spans::{Kind, Table};
-use crate::text::{Duration, columns, count, fit, fit_pair, padded, rate, wrapped};
+use crate::text::{Duration, columns, count, fit, fit_pair, padded, plural, rate, wrapped};
 
 /// Columns right of the name: count, rate, errors, three quantiles, share.
 const NUMBERS: usize = 9 + 8 + 8 + 8 + 8 + 8 + 7;
@@ -54,7 +54,7 @@ pub fn render(table: &Table, operations: &Operations, style: Style, max: usize) 
     if !hidden.is_empty() {
         let own = hidden.iter().fold(0, |sum: u64, operation| sum.saturating_add(operation.own));
         let calls = hidden.iter().map(|operation| operation.counts.requests).sum();
-        let text = format!("{ellipsis} {} more operations", count(hidden.len() as u64));
+        let text = format!("{ellipsis} {}", plural(hidden.len() as u64, "more operation"));
         let _ = writeln!(out, "{text:width$}{:>9}{:>47}", count(calls), share(own, operations.own));
     }
     if operations.between > 0 {
@@ -93,11 +93,11 @@ fn incomplete(table: &Table, operations: &Operations) -> Option<String> {
         })
         .collect();
     if let Some(more @ 1..) = cut.len().checked_sub(NAMED) {
-        named.push(format!("and of {} more operations", count(more as u64)));
+        named.push(format!("and of {}", plural(more as u64, "more operation")));
     }
     Some(format!(
         "The end of {} was not seen, so that {} longer than what was seen; {} in no p50, p95 or p99: {}.",
-        if all == 1 { "1 request".to_owned() } else { format!("{} requests", count(all)) },
+        plural(all, "request"),
         if all == 1 { "it lasted" } else { "they lasted" },
         if all == 1 { "it is" } else { "they are" },
         named.join(", ")
@@ -123,6 +123,7 @@ fn name<'a>(table: &'a Table, operation: &Operation, style: Style) -> (&'a str, 
 fn share(part: u64, whole: u64) -> String {
     match part as f64 * 100.0 / whole.max(1) as f64 {
         share if part > 0 && share < 0.1 => "<0.1 %".to_owned(),
+        99.95.. => "100 %".to_owned(),
         share => format!("{share:.1} %"),
     }
 }
@@ -190,6 +191,32 @@ mod tests {
         assert!(text.contains("~ 2 more operations"), "{text}");
         assert!(text.lines().nth(2).unwrap().ends_with(" 40.0 %"), "{text}");
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+    }
+
+    #[test]
+    fn what_was_not_seen_to_its_end_is_counted_told_and_in_no_quantile() {
+        let cut = ",\"tracer.incomplete\":true";
+        let mut spans: Vec<String> =
+            (1..=4).map(|id| span(id, "null", "shop", "server", id * 100, id * 10, "")).collect();
+        spans.push(span(5, "null", "shop", "server", 500, 900, cut));
+        spans.push(span(6, "null", "hang", "server", 500, 900, cut));
+        let table = read_table(format!("[{}]", spans.join(",")).as_bytes()).unwrap();
+        let all = operations(&table, &self_times(&table), &Filter::default());
+        let text = render(&table, &all, Style { width: 100, unicode: false, ..Style::default() }, 9);
+        let line = |with: &str| {
+            let line = text.lines().find(|line| line.starts_with(with)).unwrap();
+            line.split_whitespace().collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(line("shop"), "shop GET / 5 12.5 0 20.0ms 40.0ms 40.0ms 52.6 %");
+        assert_eq!(line("hang"), "hang GET / 1 - 0 - - - 47.4 %");
+        let said = text.replace('\n', " ");
+        assert!(
+            said.contains(
+                "The end of 2 requests was not seen, so that they lasted longer than what was seen; they are in no p50, p95 or p99: \
+                 1 of 5 shop GET /, 1 of 1 hang GET /."
+            ),
+            "{text}"
+        );
     }
 
     #[test]

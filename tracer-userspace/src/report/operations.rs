@@ -1,6 +1,6 @@
 //! What was asked for, how often, how long it took, and where the time went: a row for each operation.
 
-use crate::measure::{Counts, quantile};
+use crate::measure::{Counts, observed, quantile};
 use crate::spans::{Kind, NO_ROW, Table};
 
 use super::filter::Filter;
@@ -40,7 +40,7 @@ pub struct Operations {
     pub between: u64,
     /// The time of all spans that no child covers, ns: what the shares are of.
     pub own: u64,
-    /// From the first beginning to the last end, ns.
+    /// The time that rates are over, ns.
     pub observed: u64,
 }
 
@@ -58,9 +58,7 @@ pub fn operations(table: &Table, own: &[u64], filter: &Filter) -> Operations {
     }
     let mut result = Operations::default();
     let mut wanted = Vec::new();
-    let (mut first, mut last) = (i64::MAX, i64::MIN);
     for (at, row) in table.rows.iter().enumerate() {
-        (first, last) = (first.min(row.start), last.max(row.end()));
         if !filter.wants(table, row) {
             continue;
         }
@@ -72,7 +70,7 @@ pub fn operations(table: &Table, own: &[u64], filter: &Filter) -> Operations {
             wanted.push((row.service, row.group, row.kind, row.duration, at));
         }
     }
-    result.observed = last.saturating_sub(first).max(0) as u64;
+    result.observed = observed(&table.rows);
     wanted.sort_unstable();
     let empty = table.names().iter().position(|name| name.is_empty()).unwrap_or_default() as u32;
     for group in wanted.chunk_by(|a, b| (a.0, a.1, a.2) == (b.0, b.1, b.2)) {

@@ -68,8 +68,8 @@ struct Spans {
     absent: Vec<(usize, u32)>,
     /// The critical path of each root: span, start, length, and so on.
     path: Vec<u64>,
-    /// Spans that are one line until it is opened, as in the terminal.
-    groups: Vec<Vec<usize>>,
+    /// Spans that are one line until it is opened, as in the terminal: what was asked, identifiers left out, and which.
+    groups: Vec<(u32, Vec<usize>)>,
     /// Where the time went, in a sentence.
     says: Option<String>,
 }
@@ -199,12 +199,13 @@ impl Block {
         let begin = rows.first().and_then(|row| table.row(*row)).map_or(0, |row| row.start);
         let since = |time: i64| time.saturating_sub(begin).max(0).unsigned_abs();
         let mut spans = Spans::default();
-        let mut alike = Vec::new();
+        let (mut alike, mut names) = (Vec::new(), Vec::new());
         for (at, row_number) in rows.iter().enumerate() {
             let (Some(Some(place)), Some(row)) = (places.get(at), table.row(*row_number)) else { continue };
             let parent = nodes.get(at).and_then(|node| node.parent).and_then(|parent| *places.get(parent)?);
             spans.parent.push(parent.map_or(-1, |parent| parent as i64));
             spans.start.push(since(row.start));
+            names.push(row.group);
             spans.own.push(own_times.get(*row_number as usize).copied().unwrap_or_default());
             self.row(row, table, &mut spans);
             let mut is_read = false;
@@ -229,7 +230,10 @@ impl Block {
             }
         }
         let parents: Vec<Option<usize>> = spans.parent.iter().map(|at| usize::try_from(*at).ok()).collect();
-        spans.groups = groups(&parents, &alike);
+        for group in groups(&parents, &alike) {
+            let name = group.first().and_then(|first| names.get(*first)).map_or("", |name| table.name(*name));
+            spans.groups.push((self.tags.plain(name), group));
+        }
         spans.says = statement(&tree::named(table, rows));
         let json = serde_json::to_string(&spans)?;
         self.bytes += json.len();

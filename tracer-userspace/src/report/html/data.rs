@@ -12,6 +12,7 @@ use super::ledger::{self, Group};
 use super::map::Map;
 use super::operations::{Operation, Operations, kind_number};
 use super::pack::pack;
+use crate::measure;
 use crate::spans::{Kind, NO_ROW, Row, Table};
 
 /// Longer names and ids are cut in lists, characters. The trace itself has them whole.
@@ -64,7 +65,7 @@ struct Totals {
     first: String,
     /// Nanoseconds from the first start to the last end.
     length: u64,
-    /// Nanoseconds that rates are over: as long as was observed, if that is known, else `length`.
+    /// Nanoseconds that rates are over: as long as was observed, if that is known, else as in [`measure::observed`].
     observed: u64,
 }
 
@@ -225,7 +226,7 @@ fn totals(input: &Input<'_>, operations: usize) -> Totals {
         torn: count(|row| row.is_torn),
         first: first.to_string(),
         length,
-        observed: if observed > 0 { observed } else { length },
+        observed: if observed > 0 { observed } else { measure::observed(rows) },
     }
 }
 

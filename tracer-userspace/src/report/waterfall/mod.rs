@@ -14,7 +14,7 @@ use super::paint::Paint;
 use super::tree;
 use crate::breakdown::{Segment, critical_path, self_times};
 use crate::spans::{Kind, Row, Table, Trace};
-use crate::text::{Duration, columns, count, fit, fit_pair, padded, wrapped};
+use crate::text::{Duration, columns, count, fit, fit_pair, padded, plural, wrapped};
 use crate::time::Rfc3339Micros;
 
 /// How to draw.
@@ -129,21 +129,16 @@ impl Picture<'_> {
             (false, _) => "",
         };
         let took = format!("{least}{}", Duration(self.table.duration(trace)));
-        let spans = count(self.spans.len() as u64);
+        let spans = plural(self.spans.len() as u64, "span");
         let failed = match trace.errors {
             0 => String::new(),
             errors => format!("  {} failed", count(errors.into())),
         };
-        let width = format!("trace {id}  {took}  {spans} spans{failed}  {start}");
+        let width = format!("trace {id}  {took}  {spans}{failed}  {start}");
         let width = columns(&width);
         // By the time of day logs are searched: it is never left out.
         let between = if width <= style.width.max(MIN_WIDTH) { "  " } else { "\n  " };
-        writeln!(
-            out,
-            "trace {}  {took}  {spans} spans{}{between}{start}",
-            paint.strong(&id),
-            paint.bad(&failed)
-        )?;
+        writeln!(out, "trace {}  {took}  {spans}{}{between}{start}", paint.strong(&id), paint.bad(&failed))?;
         if let Some(sentence) = sentence {
             out.push_str(&wrapped(sentence, 2, style.width.max(MIN_WIDTH)));
         }
@@ -173,7 +168,12 @@ impl Picture<'_> {
         let hidden: usize =
             lines.get(shown.len()..).unwrap_or_default().iter().map(|line| line.spans.len()).sum();
         if hidden > 0 {
-            writeln!(out, "{} and {} more spans; --trace shows all", style.ellipsis(), count(hidden as u64))?;
+            writeln!(
+                out,
+                "{} and {}; --trace shows all",
+                style.ellipsis(),
+                plural(hidden as u64, "more span")
+            )?;
         }
         Ok(())
     }
@@ -215,8 +215,10 @@ impl Picture<'_> {
             (true, false) => "> ",
             (false, _) => "",
         };
+        // Those that are folded may differ by the identifiers in their paths.
+        let name = if line.spans.len() > 1 { span.row.group } else { span.row.operation };
         // Of a call to a database the statement says more than its first word.
-        let what = span.details.statement.as_deref().unwrap_or_else(|| self.table.name(span.row.operation));
+        let what = span.details.statement.as_deref().unwrap_or_else(|| self.table.name(name));
         let indent = format!("{:1$}{arrow}", "", 2 * line.depth.min(MAX_INDENT));
         let room = width.saturating_sub(columns(&indent));
         indent + &fit_pair(self.table.name(span.row.service), " ", what, room, style.ellipsis())

@@ -89,6 +89,28 @@ fn calls_of_the_same_become_one_line_and_others_do_not() {
 }
 
 #[test]
+fn calls_that_differ_by_identifiers_only_are_one_line() {
+    let client = "\"span.kind\":\"client\",\"http.status_code\":200";
+    let mut spans = vec![span(1, None, 0, 100, OK)];
+    for n in 0..5 {
+        let operation = format!("GET /users/{}", n + 17);
+        spans.push(named("shop", &operation, 10 + n, Some(1), 10 * i64::from(n), 5, client));
+    }
+    spans.push(named("shop", "GET /orders/9", 3, Some(1), 90, 2, client));
+    let text = drawn(&spans, PLAIN);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 4, "{text}");
+    assert!(lines[2].starts_with("  > shop GET /users/* ") && lines[2].ends_with("x5"), "{text}");
+    assert!(lines[3].starts_with("  > shop GET /orders/9 "), "{text}");
+}
+
+#[test]
+fn what_was_not_seen_to_its_end_took_at_least_so_long() {
+    let spans = [span(1, None, 0, 100, "\"tracer.incomplete\":true")];
+    assert!(drawn(&spans, PLAIN).starts_with("trace aa  >=100ms  1 span  2023"));
+}
+
+#[test]
 fn a_link_that_may_be_doubted_says_so() {
     let marked = |confidence: &str| {
         let spans = [
