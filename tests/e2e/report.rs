@@ -114,7 +114,7 @@ fn many() -> File {
     file
 }
 
-/// Markup as names, a circle, a deep and a wide trace.
+/// Markup as names, a circle, a candidate in another trace, a deep and a wide trace.
 fn hostile() -> File {
     let mut file = File::default();
     let markup = r#"<script>document.title='owned'</script><img src=x onerror="document.title='owned'">"#;
@@ -126,6 +126,11 @@ fn hostile() -> File {
     for number in 0..3 {
         file.span("circle", (number + 1, Some((number + 1) % 3 + 1)), ("circle", "round"), (number, 9), "");
     }
+    // What could be its parent lies in another trace.
+    let asks = r#""span.kind":"client","tracer.link.reason":"two could be","tracer.link.candidates":[{"spanId":"00000000000a5ced","confidence":0.6}]"#;
+    file.span("asks", (0xa5c, None), ("asks", "GET /a"), (0, 9), asks);
+    file.span("asked", (0xa5c0, None), ("asked", "GET /b"), (0, 20), "");
+    file.span("asked", (0xa5ced, Some(0xa5c0)), ("asked", "GET /c"), (1, 9), "");
     for number in 0..100_000 {
         let parent = (number > 0).then_some(number);
         file.span("deep", (number + 1, parent), ("a", "deep"), (number, 200_000 - number), "");

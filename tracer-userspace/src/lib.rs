@@ -16,6 +16,7 @@ pub mod exchanges;
 pub mod export;
 #[cfg(any(test, feature = "test-support"))]
 pub mod fuzzed;
+pub mod measure;
 pub mod metrics;
 pub mod process;
 pub mod protocol;

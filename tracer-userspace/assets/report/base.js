@@ -51,11 +51,11 @@ function time(nanos) {
   return `${Math.floor(seconds / 3600)}${THIN}h${THIN}${Math.floor(seconds / 60) % 60}${THIN}m`;
 }
 
-/** How often in a second. */
+/** How often in a second, as `tracer show` has it; what was there once has no rate. */
 function rate(number, nanos) {
-  if (!nanos) return "–";
+  if (!nanos || number < 2) return "–";
   const each = number / (nanos / 1e9);
-  if (each >= 0.095) return `${each >= 100 ? count(each) : each.toFixed(each < 9.95 ? 2 : 1)}/s`;
+  if (each >= 0.095) return `${each >= 99.95 ? count(each) : each.toFixed(each < 9.995 ? 2 : 1)}/s`;
   const minutely = each * 60;
   return minutely >= 0.095 ? `${minutely.toFixed(1)}/min` : `${(minutely * 60).toFixed(1)}/h`;
 }

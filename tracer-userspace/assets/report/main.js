@@ -10,7 +10,7 @@ const KEYS = [
   ["Enter", "in a list: open; in a trace: read the span's details"],
   ["Esc", "back to all traces; leave a filter"],
   ["n  p", "in a trace: the next, the previous one of the list"],
-  ["← →", "in a trace: fold, unfold; to the parent, to the first child"],
+  ["← →", "in a trace: fold, unfold, also repeated calls (×37); to the parent, to the first child"],
   ["+  -  0", "in a trace: narrower and wider window of time, all of it (also: drag, Ctrl and wheel)"],
   [",  .", "in a trace: earlier, later"],
   ["c  e", "in a trace: next span on the critical path, next failed one"],
@@ -35,7 +35,7 @@ class App {
   constructor(report) {
     this.report = report;
     const actions = {
-      openTrace: (trace) => this.openTrace(trace),
+      openTrace: (trace, span = null) => this.openTrace(trace, span),
       close: () => this.close(),
       step: (by) => this.step(by),
       operation: (at) => this.operations.choose(at),
@@ -95,8 +95,9 @@ class App {
     document.getElementById(section).scrollIntoView({ block: "start" });
   }
 
-  openTrace(trace) {
-    location.hash = `trace=${encodeURIComponent(this.report.traces.id[trace])}`;
+  openTrace(trace, span = null) {
+    const place = span === null ? "" : `&span=${encodeURIComponent(span)}`;
+    location.hash = `trace=${encodeURIComponent(this.report.traces.id[trace])}${place}`;
   }
 
   close() {
@@ -110,9 +111,10 @@ class App {
     if (next !== undefined) this.openTrace(next);
   }
 
-  /** The part behind # says which trace is open, so that the browser's way back works. */
+  /** The part behind # says which trace is open, and at which span, so that the browser's way back works. */
   async route() {
-    const id = new URLSearchParams(location.hash.slice(1)).get("trace");
+    const place = new URLSearchParams(location.hash.slice(1));
+    const id = place.get("trace");
     const trace = id === null ? undefined : this.report.byId.get(id);
     if (trace === undefined) {
       if (!this.trace.node.hidden) {
@@ -129,9 +131,9 @@ class App {
     this.overview.hidden = true;
     this.trace.node.hidden = false;
     scrollTo(0, 0);
-    await this.trace.show(trace);
-    const place = this.traces.shown.indexOf(trace);
-    if (place >= 0) this.traces.list.move(place);
+    await this.trace.show(trace, place.get("span"));
+    const row = this.traces.shown.indexOf(trace);
+    if (row >= 0) this.traces.list.move(row);
   }
 
   key(event) {

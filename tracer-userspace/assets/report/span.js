@@ -15,7 +15,7 @@ function pairs(rows) {
 }
 
 /** Why a span has the parent it has, or none: in words. */
-function parentage(trace, span, select) {
+function parentage(report, trace, span, select, openSpan) {
   const box = el("div", { class: "evidence" }, el("h4", { text: "Why it stands here" }));
   const say = (text) => box.append(el("p", { text }));
   const goTo = (other) => {
@@ -57,7 +57,7 @@ function parentage(trace, span, select) {
     const lines = candidates.map((candidate) => {
       const id = String(candidate?.spanId);
       const there = byId.get(id);
-      const who = there === undefined ? el("span", {}, el("code", { text: id }), " (in another trace)") : goTo(there);
+      const who = there === undefined ? elsewhere(report, id, openSpan) : goTo(there);
       return el("li", {}, who, ` confidence ${candidate?.confidence ?? "not said"}`);
     });
     box.append(el("p", { text: "These could be its parent; none is sure enough:" }), el("ul", {}, ...lines));
@@ -65,8 +65,65 @@ function parentage(trace, span, select) {
   return box;
 }
 
-/** Everything about a span. `select` goes to another one. */
-function spanDetail(report, trace, index, span, select) {
+/** A span of another trace: a way there, if that trace is in the page. */
+function elsewhere(report, id, openSpan) {
+  const box = el("span", {}, el("code", { text: id }), " (in another trace)");
+  report.traceOfCandidate(id).then((other) => {
+    if (other === undefined) {
+      box.append(", which is not in this page");
+      return;
+    }
+    const button = el("button", { class: "link", title: `in trace ${report.traces.id[other]}`, onclick: () => openSpan(other, id) });
+    button.append(dot(report.service(other)), `a span of ${report.service(other)}: ${report.title(other)}`);
+    box.replaceChildren(button, " (another trace)");
+  });
+  return box;
+}
+
+/** How many of a group are named. */
+const NAMED = 10;
+
+/** Everything about spans that are the same but for their times. */
+function groupDetail(report, trace, index, row, select) {
+  const spans = trace.spansOf(row);
+  const service = trace.serviceName(spans[0]);
+  const total = trace.duration[trace.longest] || 1;
+  const onPath = (all) => all.flatMap((span) => trace.critical.get(span) ?? []).reduce((sum, end, at) => sum + (at % 2 ? end : -end), 0);
+  const critical = onPath(spans.flatMap((span) => [span, ...trace.allBelow(span)]));
+  const longest = spans.slice().sort((one, other) => trace.duration[other] - trace.duration[one] || one - other);
+  const middle = longest[longest.length - Math.ceil(longest.length / 2)];
+  const last = spans.reduce((end, span) => Math.max(end, trace.start[span] + trace.duration[span]), 0);
+  const below = trace.allBelow(spans[0]).length;
+  const least = trace.is(spans[0], INCOMPLETE) ? "≥ " : "";
+  const say = (span) => el("button", { class: "link", text: `${least}${time(trace.duration[span])}, ${time(trace.start[span])} after the trace`, onclick: () => select(span) });
+  const named = longest.slice(0, NAMED).map((span) => el("li", {}, say(span)));
+  if (longest.length > NAMED) named.push(el("li", { class: "note", text: `and ${count(longest.length - NAMED)} more: → shows all` }));
+  return el(
+    "div",
+    { class: "span-detail" },
+    el("h3", {}, dot(service), el("span", { text: `×${count(spans.length)} ${trace.asked(row)}` })),
+    el("p", {
+      class: "note",
+      text: `${service}, ${KINDS[trace.kind[spans[0]]]}: ${count(spans.length)} times below one parent, all the same but for their times, and identifiers in paths${below > 0 ? `, with ${count(below)} below each` : ""}. → or a click on ▸ shows each.`,
+    }),
+    pairs([
+      ["together", `${least}${time(sum(trace.duration, spans))} (at the same time counts each)`],
+      ["self time", `${time(sum(trace.own, spans))}: covered by no child`],
+      ["shortest", `${least}${time(trace.duration[longest[longest.length - 1]])}`],
+      ["median", `${least}${time(trace.duration[middle])}`],
+      ["longest", `${least}${time(trace.duration[longest[0]])}`],
+      ["first starts", `${time(trace.start[spans[0]])} after the trace`],
+      ["last ends", `${time(last)} after the trace`],
+      ["critical path", critical > 0 ? `${time(critical)} of them${below > 0 ? " and what is below" : ""} (${percent(critical, total)} of the trace)` : "not on it"],
+    ]),
+    el("h4", { text: "The longest" }),
+    el("ul", {}, ...named),
+    pairs([["trace id", el("code", { text: report.traces.id[index] })]]),
+  );
+}
+
+/** Everything about a span. `select` goes to another one, `openSpan` to one of another trace. */
+function spanDetail(report, trace, index, span, select, openSpan) {
   const service = trace.serviceName(span);
   const critical = (trace.critical.get(span) ?? []).reduce((sum, end, at) => sum + (at % 2 ? end : -end), 0);
   const total = trace.duration[trace.longest] || 1;
@@ -97,7 +154,7 @@ function spanDetail(report, trace, index, span, select) {
       ["first byte", typeof wire === "number" ? `after ${time(wire * 1e6)}` : null],
       ["children", trace.children[span] === null ? "none" : count(trace.children[span].length)],
     ]),
-    parentage(trace, span, select),
+    parentage(report, trace, span, select, openSpan),
     el("h4", { text: `Tags (${tags.length})` }),
     table,
     pairs([

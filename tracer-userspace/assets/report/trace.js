@@ -6,10 +6,23 @@ const FINE = 0.75;
 /** Deeper spans are not indented any further. */
 const DEEPEST = 18;
 
+function sum(column, spans) {
+  return spans.reduce((all, span) => all + column[span], 0);
+}
+
+/** [from, to, from, to…] as pairs. */
+function pairsOf(times) {
+  const pairs = [];
+  for (let at = 0; at < times.length; at += 2) pairs.push([times[at], times[at + 1]]);
+  return pairs;
+}
+
 class TraceView {
   constructor(report, actions) {
     Object.assign(this, { report, actions });
+    // Spans whose children are not shown, and groups whose spans are.
     this.folded = new Set();
+    this.opened = new Set();
     this.title = el("h2", { tabindex: "-1" });
     this.about = el("p", { class: "note about" });
     this.says = el("p", { class: "says" });
@@ -53,7 +66,7 @@ class TraceView {
         button("−", "wider (-)", () => this.zoom(2)),
         button("all", "the whole trace (0)", () => this.look(0, this.trace.end)),
         button("fold all", "only the beginnings", () => this.foldAll(true)),
-        button("unfold all", "every span", () => this.foldAll(false)),
+        button("unfold all", "every span, also of repeated calls", () => this.foldAll(false)),
         button("next on the critical path", "c", () => this.jump((span) => this.trace.critical.has(span))),
         button("next failure", "e", () => this.jump((span) => this.trace.is(span, ERROR))),
       ),
@@ -68,24 +81,37 @@ class TraceView {
     this.listen();
   }
 
-  async show(index) {
+  /** Shows a trace, and in it a span, by its id. */
+  async show(index, id = null) {
     this.index = index;
     const trace = await this.report.open(index);
     if (this.index !== index) return;
     this.trace = trace;
     trace.longest = trace.roots.reduce((most, root) => (trace.duration[root] > trace.duration[most] ? root : most), trace.roots[0]);
     this.folded.clear();
-    this.selected = trace.longest;
+    this.opened.clear();
+    this.selected = trace.groupRow(trace.longest) ?? trace.longest;
     this.node.hidden = false;
     this.heading();
-    this.rows = trace.visible(this.folded);
+    this.rows = this.visible();
     this.from = 0;
     this.to = Math.max(1, trace.end);
     this.list.node.scrollTop = 0;
     this.list.show(this.rows.length);
     this.drawTime();
-    this.list.move(this.rows.indexOf(this.selected));
+    const wanted = id === null ? -1 : trace.placeOf(id);
+    if (wanted >= 0) this.select(wanted);
+    else this.list.move(this.rows.indexOf(this.selected));
     this.title.focus({ preventScroll: true });
+  }
+
+  /** The rows as they are folded now. */
+  visible() {
+    return this.trace.visible((row) => this.isOpen(row));
+  }
+
+  isOpen(row) {
+    return row < this.trace.size ? !this.folded.has(row) : this.opened.has(row);
   }
 
   heading() {
@@ -108,47 +134,53 @@ class TraceView {
 
   // Rows.
 
-  row(row, span) {
+  row(row, at) {
     const { trace } = this;
+    const spans = trace.spansOf(at);
+    const span = spans[0];
+    const isGroup = at >= trace.size;
     const service = trace.serviceName(span);
     const failed = trace.is(span, ERROR);
-    const children = trace.children[span];
-    const folded = this.folded.has(span);
+    const folded = !this.isOpen(at);
     const name = el("div", { class: "cell name", role: "gridcell" });
-    name.style.paddingLeft = `${Math.min(trace.depth[span], DEEPEST) * 13 + 4}px`;
-    if (children === null) name.append(el("span", { class: "twig" }));
+    name.style.paddingLeft = `${Math.min(trace.depth[at], DEEPEST) * 13 + 4}px`;
+    if (!isGroup && trace.children[at] === null) name.append(el("span", { class: "twig" }));
     else {
       const hint = folded ? "unfold (→)" : "fold (←)";
       const twig = el("button", { class: "twig", tabindex: "-1", title: hint, "aria-expanded": !folded, text: folded ? "▸" : "▾" });
       twig.addEventListener("click", (event) => {
         event.preventDefault();
-        this.fold(span, !folded);
+        this.fold(at, !folded);
       });
       name.append(twig);
     }
     const isCall = trace.kind[span] === 1 || trace.kind[span] === 3;
+    const below = isGroup || folded ? trace.allBelow(span).length : 0;
+    const quiet = isGroup ? (below > 0 ? ` +${count(below)} below each` : "") : folded ? ` (${count(below)} folded)` : "";
     const says = el(
       "span",
-      { class: "cut", title: `${service}: ${trace.title(span)}` },
+      { class: "cut", title: `${service}: ${trace.asked(at)}` },
+      isGroup ? el("strong", { class: "times", title: "the same, over and over: click to see each", text: `×${count(spans.length)} ` }) : null,
       failed ? el("span", { class: "failed", text: "! " }) : null,
       el("span", { class: "service", text: `${isCall ? "→ " : ""}${service} ` }),
-      trace.title(span),
-      folded ? el("span", { class: "quiet", text: ` (${count(this.below(span))} folded)` }) : null,
+      trace.asked(at),
+      quiet === "" ? null : el("span", { class: "quiet", text: quiet }),
     );
     name.append(dot(service), says);
     const sure = trace.sure[span] / 1000;
     if (sure < 0.99 && trace.parent[span] >= 0) name.append(el("span", { class: "sure", title: "how sure the link to its parent is", text: `${Math.floor(sure * 100)}${THIN}%` }));
     row.classList.toggle("failed-row", failed);
-    row.setAttribute("aria-level", trace.depth[span] + 1);
+    row.setAttribute("aria-level", trace.depth[at] + 1);
     row.append(
       name,
-      this.track(span, service),
-      cell(`${trace.is(span, INCOMPLETE) ? "≥ " : ""}${time(trace.duration[span])}`, "number"),
-      cell(time(trace.own[span]), "number quiet"),
+      this.track(spans, service),
+      cell(`${trace.is(span, INCOMPLETE) ? "≥ " : ""}${time(sum(trace.duration, spans))}`, "number"),
+      cell(time(sum(trace.own, spans)), "number quiet"),
     );
   }
 
-  track(span, service) {
+  /** The bars of spans that are the same but for their times. */
+  track(spans, service) {
     const { trace, from, to } = this;
     const track = el("div", { class: "cell time", role: "gridcell" });
     const scale = 100 / (to - from);
@@ -160,92 +192,104 @@ class TraceView {
       node.style.width = `${right - left}%`;
       return node;
     };
-    const start = trace.start[span];
+    const span = spans[0];
     const sure = trace.sure[span];
     const classes = ["block", trace.is(span, ERROR) && "failed", trace.is(span, INCOMPLETE) && "open-ended", sure < 990 && trace.parent[span] >= 0 && "unsure"];
-    const bar = place(el("div", { class: classes.filter(Boolean).join(" ") }), start, start + trace.duration[span]);
-    if (bar !== null) {
-      bar.style.background = serviceColour(service);
-      track.append(bar);
-    }
-    const path = trace.critical.get(span);
-    if (path !== undefined) {
-      const fine = ((to - from) * FINE) / Math.max(100, this.ruler.clientWidth);
-      for (let at = 0; at < path.length; ) {
-        const begin = path[at];
-        let end = path[at + 1];
+    const fine = ((to - from) * FINE) / Math.max(100, this.ruler.clientWidth);
+    // They come by start. What is too fine to be seen apart is drawn as one.
+    const draw = (times, make) => {
+      for (let at = 0; at < times.length; ) {
+        const begin = times[at];
+        let end = times[at + 1];
         at += 2;
-        while (at < path.length && path[at] - end < fine) {
-          end = path[at + 1];
+        while (at < times.length && times[at] - end < fine) {
+          end = Math.max(end, times[at + 1]);
           at += 2;
         }
         if (end < from || begin > to) continue;
-        const piece = place(el("div", { class: "critical" }), begin, end);
+        const piece = place(make(), begin, end);
         if (piece !== null) track.append(piece);
       }
-    }
+    };
+    draw(
+      spans.flatMap((one) => [trace.start[one], trace.start[one] + trace.duration[one]]),
+      () => {
+        const bar = el("div", { class: classes.filter(Boolean).join(" ") });
+        bar.style.background = serviceColour(service);
+        return bar;
+      },
+    );
+    const pieces = spans.flatMap((one) => pairsOf(trace.critical.get(one) ?? [])).sort(([one], [other]) => one - other);
+    draw(pieces.flat(), () => el("div", { class: "critical" }));
     return track;
-  }
-
-  below(span) {
-    let found = 0;
-    const open = [span];
-    while (open.length > 0) {
-      const children = this.trace.children[open.pop()];
-      if (children === null) continue;
-      found += children.length;
-      for (const child of children) open.push(child);
-    }
-    return found;
   }
 
   // Folding and choosing.
 
-  fold(span, is) {
-    if (is && this.trace.children[span] !== null) this.folded.add(span);
-    else this.folded.delete(span);
-    this.again(span);
+  fold(row, is) {
+    this.setOpen(row, !is);
+    this.again(row);
+  }
+
+  setOpen(row, is) {
+    const { size, children } = this.trace;
+    if (row >= size) {
+      if (is) this.opened.add(row);
+      else this.opened.delete(row);
+    } else if (is) this.folded.delete(row);
+    else if (children[row] !== null) this.folded.add(row);
   }
 
   foldAll(is) {
-    this.folded.clear();
-    if (is) for (let span = 0; span < this.trace.size; span++) if (this.trace.children[span] !== null) this.folded.add(span);
+    const { size, groups } = this.trace;
+    for (let row = 0; row < size + groups.length; row++) this.setOpen(row, !is);
     this.again(this.selected);
   }
 
-  again(span) {
-    this.rows = this.trace.visible(this.folded);
+  again(row) {
+    this.rows = this.visible();
     this.list.show(this.rows.length);
-    let at = this.rows.indexOf(span);
-    for (let up = span; at < 0 && up >= 0; at = this.rows.indexOf(up)) up = this.trace.parent[up];
+    let at = this.rows.indexOf(row);
+    for (let up = this.trace.above(row); at < 0 && up !== null; up = this.trace.above(up)) at = this.rows.indexOf(up);
     this.list.move(Math.max(0, at));
   }
 
-  select(span, scroll = true) {
-    this.selected = span;
+  select(row, scroll = true) {
+    this.selected = row;
+    const { trace } = this;
     if (scroll) {
       let unfolded = false;
-      for (let up = this.trace.parent[span]; up >= 0; up = this.trace.parent[up]) unfolded = this.folded.delete(up) || unfolded;
+      for (let up = trace.above(row); up !== null; up = trace.above(up)) {
+        unfolded ||= !this.isOpen(up);
+        this.setOpen(up, true);
+      }
       if (unfolded) {
-        this.again(span);
+        this.again(row);
         return;
       }
-      this.list.move(this.rows.indexOf(span));
+      this.list.move(this.rows.indexOf(row));
       return;
     }
-    const detail = spanDetail(this.report, this.trace, this.index, span, (other) => this.select(other));
+    const select = (other) => this.select(other);
+    const detail =
+      row >= trace.size
+        ? groupDetail(this.report, trace, this.index, row, select)
+        : spanDetail(this.report, trace, this.index, row, select, (other, id) => this.actions.openTrace(other, id));
     this.panel.replaceChildren(detail);
     this.panel.scrollTop = 0;
   }
 
-  /** The next row, round and round, that is wanted. */
+  /** The next row, round and round, that has a span which is wanted. Groups stay as they are. */
   jump(wanted) {
-    const all = this.trace.visible(new Set());
+    const { trace } = this;
+    const all = trace.visible((row) => row < trace.size || this.opened.has(row));
     const here = all.indexOf(this.selected);
+    // Of a group that is open each span is a row of its own.
+    const has = (row) => !this.opened.has(row) && trace.spansOf(row).some(wanted);
     for (let step = 1; step <= all.length; step++) {
-      const span = all[(here + step) % all.length];
-      if (wanted(span)) {
-        this.select(span);
+      const row = all[(here + step) % all.length];
+      if (has(row)) {
+        this.select(row);
         return;
       }
     }
@@ -265,7 +309,8 @@ class TraceView {
   /** Around the chosen span if it is in view, or the middle. */
   zoom(factor, around = null) {
     const { trace, selected } = this;
-    const middle = trace.start[selected] + trace.duration[selected] / 2;
+    const [first] = trace.spansOf(selected);
+    const middle = trace.start[first] + trace.duration[first] / 2;
     const inView = middle >= this.from && middle <= this.to;
     const centre = around ?? (inView ? middle : (this.from + this.to) / 2);
     const share = (centre - this.from) / (this.to - this.from);
@@ -314,11 +359,13 @@ class TraceView {
     const height = Math.max(1, Math.min(4, 52 / rows.length));
     const step = Math.max(1, Math.floor(rows.length / 5000));
     for (let at = 0; at < rows.length; at += step) {
-      const span = rows[at];
+      const spans = trace.spansOf(rows[at]);
       const y = 2 + (at / rows.length) * 52;
-      const name = serviceColour(trace.serviceName(span)).slice(4, -1);
-      context.fillStyle = colour(trace.is(span, ERROR) ? "--bad" : name);
-      context.fillRect((trace.start[span] / whole) * width, y, Math.max(1, (trace.duration[span] / whole) * width), height);
+      const name = serviceColour(trace.serviceName(spans[0])).slice(4, -1);
+      context.fillStyle = colour(trace.is(spans[0], ERROR) ? "--bad" : name);
+      for (const span of spans) {
+        context.fillRect((trace.start[span] / whole) * width, y, Math.max(1, (trace.duration[span] / whole) * width), height);
+      }
     }
   }
 
@@ -386,14 +433,17 @@ class TraceView {
       e: () => this.jump((span) => this.trace.is(span, ERROR)),
       Escape: () => this.actions.close(),
       ArrowLeft: () => {
-        const { selected } = this;
-        if (this.trace.children[selected] !== null && !this.folded.has(selected)) this.fold(selected, true);
-        else if (this.trace.parent[selected] >= 0) this.select(this.trace.parent[selected]);
+        const { selected, trace } = this;
+        const above = trace.above(selected);
+        if (trace.below(selected) !== null && this.isOpen(selected)) this.fold(selected, true);
+        else if (above !== null) this.select(above);
       },
       ArrowRight: () => {
-        const { selected } = this;
-        if (this.folded.has(selected)) this.fold(selected, false);
-        else if (this.trace.children[selected] !== null) this.select(this.trace.children[selected][0]);
+        const { selected, trace } = this;
+        const below = trace.below(selected);
+        if (below === null) return;
+        if (this.isOpen(selected)) this.select(below[0]);
+        else this.fold(selected, false);
       },
       ArrowDown: () => this.list.move(this.list.cursor + 1),
       ArrowUp: () => this.list.move(this.list.cursor - 1),

@@ -14,6 +14,7 @@ use super::args::AnalyzeArgs;
 use super::learned;
 use super::output::{self, create};
 use super::push::{own_calls, told};
+use super::remarks;
 use crate::analysis::{Analysis, Observation};
 use crate::exchange::Step;
 use crate::export::formats::Host;
@@ -58,32 +59,9 @@ pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
     account.spans_delivered = spans.delivery.as_ref().map_or(0, |delivery| delivery.delivered);
     account.spans_not_delivered = spans.delivery.as_ref().map_or(0, Delivery::lost);
     account.spans = Some(Spans::of(&stats, spans.unwritten));
-    if reader.description().unmasked || account.unmasked {
-        eprintln!(
-            "tracer: {name} was recorded with --unmask: it and its traces hold secrets as they were sent"
-        );
-    }
-    if reader.description().raw {
-        eprintln!(
-            "tracer: {name} was recorded with --raw: it holds messages as they were sent, secrets included"
-        );
-    }
+    remarks::say(&name, &remarks::secrets(&reader, account.unmasked));
     let summary = Summary { account, services: Some(spans.tally), stats };
     eprint!("{summary}");
-    for missing in &reader.description().missing {
-        eprintln!("the kernel that this was recorded on did not show {missing}");
-    }
-    for (count, what) in
-        [(reader.unknown_frames, "frames of kinds"), (reader.unknown_observations, "observations of kinds")]
-    {
-        if count > 0 {
-            eprintln!(
-                "tracer: {name}: passed over {count} {what} that this tracer ({}) does not know; the tracer that recorded it, or a \
-                 newer one, reads them",
-                env!("CARGO_PKG_VERSION")
-            );
-        }
-    }
     for absent in headers.kept().iter().filter(|header| !shown.contains(*header)) {
         eprintln!("tracer: {name} holds no header {absent}; `tracer record --keep-header {absent}` keeps it");
     }
@@ -91,16 +69,7 @@ pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
         bail!("{error}");
     }
     eprintln!("{}", output::written(stats.spans, &args.output));
-    for damage in reader.damages.iter().take(MAX_TOLD) {
-        eprintln!("tracer: {name}: {damage}");
-    }
-    if let Some(more @ [first, ..]) = reader.damages.get(MAX_TOLD..) {
-        eprintln!(
-            "tracer: {name}: {} more places, from offset {} on, are damaged or missing",
-            more.len(),
-            first.offset()
-        );
-    }
+    remarks::say(&name, &remarks::gaps(&reader));
     if let Some(delivery) = &spans.delivery {
         eprintln!("{}", told(delivery));
     }
@@ -139,9 +108,6 @@ pub(super) fn read(
     }
     Ok(account)
 }
-
-/// More damages are only counted.
-pub(super) const MAX_TOLD: usize = 10;
 
 /// Writing the traces must not be what destroys the capture, whatever both are called.
 pub(super) fn are_one_file(capture: &Path, traces: &Path) -> bool {

@@ -7,13 +7,16 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 
-use super::analyze::{BAD_INPUT, MAX_TOLD, are_one_file};
+use super::analyze::{BAD_INPUT, are_one_file};
 use super::args::AnalyzeArgs;
 use super::learned;
 use super::output::{self, create};
 use crate::exchanges::Exchanges;
 use crate::export::formats::Host;
 use crate::time::{ClockAnchor, Nanos};
+
+/// More lines that were refused are only counted.
+const MAX_TOLD: usize = 10;
 
 /// Reads `file`, and writes its exchanges as traces.
 pub fn run(file: &Path, args: &AnalyzeArgs) -> Result<ExitCode> {

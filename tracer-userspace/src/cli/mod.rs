@@ -14,6 +14,7 @@ mod metrics;
 mod output;
 mod push;
 mod record;
+mod remarks;
 mod report;
 mod show;
 mod signals;

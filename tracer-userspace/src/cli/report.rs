@@ -8,17 +8,18 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result, bail};
 
-use super::analyze::{self, BAD_INPUT, MAX_TOLD, are_one_file};
+use super::analyze::{self, BAD_INPUT, are_one_file};
 use super::args::ReportArgs;
 use super::learned;
 use super::output::create_file;
+use super::remarks;
 use super::span_file::{Source, table};
 use crate::recording::spans::SpanFile;
 use crate::report::account::{Account, Spans};
 use crate::report::html::{self, Input, Limits};
 use crate::spans::FileSpan;
 use crate::tcap::{MAGIC, Problem, Reader};
-use crate::text::{bytes, count};
+use crate::text::{bytes, count, plural};
 
 /// Standard input or output.
 const STANDARD: &str = "-";
@@ -37,11 +38,13 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     };
     let mut source = Source::open(&args.file)?;
     let mut is_whole = true;
+    let mut remarks = Vec::new();
     if source.begins_with(&MAGIC) {
         let name = source.name().to_owned();
         match analysed(source, args)? {
             Ok(analysed) => {
                 is_whole = analysed.is_whole;
+                remarks = analysed.remarks;
                 account = account.or(Some(analysed.account));
                 source = analysed.traces;
             }
@@ -54,7 +57,7 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
     let table = table(&source)?;
     is_whole &= !table.problems.lost_any();
     let name = args.file.file_name().map_or_else(|| source.name().into(), |name| name.to_string_lossy());
-    let input = Input { table: &table, source: &name, account: account.as_ref() };
+    let input = Input { table: &table, source: &name, account: account.as_ref(), remarks: &remarks };
     let again = |place, each: &mut dyn FnMut(&FileSpan<'_>)| {
         source.read(place, |span| each(span));
     };
@@ -66,8 +69,8 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
         is_whole = false;
     }
     let shown = match table.traces.len() {
-        all if all == page.traces => format!("{} traces", count(all as u64)),
-        all => format!("{} of {} traces", count(page.traces as u64), count(all as u64)),
+        all if all == page.traces => plural(all as u64, "trace"),
+        all => format!("{} of {}", count(page.traces as u64), plural(all as u64, "trace")),
     };
     if args.output != Path::new(STANDARD) {
         eprintln!("{shown} in {}, {}", args.output.display(), bytes(page.bytes.len() as u64));
@@ -78,6 +81,8 @@ pub fn run(args: &ReportArgs) -> Result<ExitCode> {
 struct Analysed {
     traces: Source,
     account: Account,
+    /// What is said of the capture.
+    remarks: Vec<String>,
     is_whole: bool,
 }
 
@@ -101,18 +106,11 @@ fn analysed(capture: Source, args: &ReportArgs) -> Result<Result<Analysed, Probl
         bail!("the traces of {name} do not fit into a temporary file: {error}");
     }
     account.spans = Some(Spans::of(&analysis.stats(), spans.unwritten));
-    if reader.description().unmasked || account.unmasked {
-        eprintln!("tracer: {name} was recorded with --unmask: its report holds secrets as they were sent");
-        account.unmasked = true;
-    }
-    for damage in reader.damages.iter().take(MAX_TOLD) {
-        eprintln!("tracer: {name}: {damage}");
-    }
-    if let Some(more @ [_, ..]) = reader.damages.get(MAX_TOLD..) {
-        eprintln!("tracer: {name}: {} more places are damaged or missing", more.len());
-    }
+    let mut remarks = remarks::secrets(&reader, account.unmasked);
+    remarks.extend(remarks::gaps(&reader));
+    remarks::say(&name, &remarks);
     let traces = Source::of(traces, name);
-    Ok(Ok(Analysed { traces, account, is_whole: reader.damages.is_empty() }))
+    Ok(Ok(Analysed { traces, account, remarks, is_whole: reader.damages.is_empty() }))
 }
 
 fn ledger(path: &Path) -> Result<Account> {

@@ -16,7 +16,8 @@ use crate::report::operations::operations;
 use crate::report::waterfall::{self, Details, Style};
 use crate::report::{listing, tree};
 use crate::spans::{Table, Trace};
-use crate::text::count;
+use crate::text::{Duration, count, plural, printable, wrapped};
+use crate::time::Rfc3339Micros;
 
 /// Columns where there is no terminal to ask.
 const DEFAULT_WIDTH: usize = 100;
@@ -67,16 +68,18 @@ fn overview(source: &Source, table: &Table, args: &ShowArgs, style: Style) -> Re
     let own = tree::self_times(table);
     let operations = operations(table, &own, &filter);
     let found = filter.slowest(table);
-    let mut text = format!(
-        "{} spans in {} traces{}\n",
-        count(table.rows.len() as u64),
-        count(table.traces.len() as u64),
+    let head = format!(
+        "{} in {}{}{}",
+        plural(table.rows.len() as u64, "span"),
+        plural(table.traces.len() as u64, "trace"),
+        when(table, operations.observed),
         match found.len() {
             _ if filter.is_empty() => String::new(),
             0 => "; none has a span like that".to_owned(),
             found => format!("; {} with spans like that", count(found as u64)),
         }
     );
+    let mut text = wrapped(&head, 0, style.width);
     if found.is_empty() {
         return Ok(text);
     }
@@ -93,6 +96,14 @@ fn overview(source: &Source, table: &Table, args: &ShowArgs, style: Style) -> Re
     Ok(text)
 }
 
+/// When that was: rates are over this time, and logs are searched by it.
+fn when(table: &Table, observed: u64) -> String {
+    let first = table.rows.iter().map(|row| row.start).min().and_then(|first| u64::try_from(first).ok());
+    first.map_or_else(String::new, |first| {
+        format!(", begun within {} from {}", Duration(observed), Rfc3339Micros(first))
+    })
+}
+
 fn one(source: &Source, table: &Table, id: &str, style: Style) -> Result<String> {
     let found: Vec<&Trace> = table.find(id).take(6).collect();
     match found[..] {
@@ -103,7 +114,7 @@ fn one(source: &Source, table: &Table, id: &str, style: Style) -> Result<String>
         [] => bail!("{} has no trace whose id begins with {id:?}", source.name()),
         _ => bail!(
             "several traces begin with {id:?}; give more of the id: {}",
-            found.iter().map(|trace| &*trace.id).collect::<Vec<_>>().join(", ")
+            found.iter().map(|trace| printable(&trace.id)).collect::<Vec<_>>().join(", ")
         ),
     }
 }

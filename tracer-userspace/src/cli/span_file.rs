@@ -9,7 +9,7 @@ use anyhow::{Context, Result};
 
 use crate::spans::elements::ElementError;
 use crate::spans::file::{read_again, read_table};
-use crate::spans::{FileSpan, Place, Table};
+use crate::spans::{FileSpan, Place, Problems, Table};
 
 /// Where spans are read from.
 #[derive(Debug)]
@@ -73,6 +73,19 @@ impl Source {
         Ok(BufReader::new(file))
     }
 
+    /// All its spans.
+    pub fn table(&self) -> Result<Table> {
+        read_table(self.reader()?)
+            .map_err(|error: ElementError| anyhow::anyhow!("{} cannot be used: {error}", self.name()))
+    }
+
+    /// Says on stderr what was wrong with it.
+    pub fn say(&self, problems: &Problems) {
+        for line in problems.to_string().lines() {
+            eprintln!("tracer: {}: {line}", self.name());
+        }
+    }
+
     /// Reads one span again; `None` if it is not there any more.
     pub fn read<T>(&self, place: Place, with: impl FnOnce(&FileSpan<'_>) -> T) -> Option<T> {
         let mut bytes = vec![0; place.len as usize];
@@ -90,10 +103,7 @@ fn spooled(from: &mut impl io::Read) -> io::Result<File> {
 
 /// All spans of a file; what was wrong with it is said on stderr.
 pub fn table(source: &Source) -> Result<Table> {
-    let table = read_table(source.reader()?)
-        .map_err(|error: ElementError| anyhow::anyhow!("{} cannot be used: {error}", source.name()))?;
-    for line in table.problems.to_string().lines() {
-        eprintln!("tracer: {}: {line}", source.name());
-    }
+    let table = source.table()?;
+    source.say(&table.problems);
     Ok(table)
 }

@@ -28,7 +28,7 @@ pub(super) fn run(data: &[u8]) {
     let own = tree::self_times(&table);
     let style = Style { width, ..Style::default() };
     let operations = operations(&table, &own, &Filter::default());
-    let told: u64 = operations.all.iter().map(|operation| operation.count).sum();
+    let told: u64 = operations.all.iter().map(|operation| operation.counts.requests).sum();
     assert!(told <= table.rows.len() as u64);
     let mut text = listing::render(&table, &operations, style, 20);
     for (row, own) in table.rows.iter().zip(&own) {
@@ -65,7 +65,7 @@ fn report(file: &[u8], table: &Table) {
         }
     };
     let limits = html::Limits { traces: 20, spans_of_one: 50, bytes: 100_000 };
-    let input = html::Input { table, source: "fuzzed", account: None };
+    let input = html::Input { table, source: "fuzzed", account: None, remarks: &[] };
     let (traces, unread) = match html::contents(&input, &again, limits) {
         Ok(contents) => contents.counts(),
         Err(error) => panic!("{error}"),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::histogram::Histogram;
 use super::name;
 use crate::exchange::{Protocol, Side};
+use crate::measure::Measured;
 use crate::trace::{Span, Tags};
 
 /// So many operations have series of their own; those that come later are counted under [`OTHER`].
@@ -60,8 +61,8 @@ impl Requests {
         if let Some(series) = self.series.get_mut(at) {
             series.requests += 1;
             series.errors += u64::from(tags.error);
-            if !tags.incomplete {
-                series.durations.add(span.duration);
+            if let Some(duration) = Measured::from(span).whole() {
+                series.durations.add(duration);
             }
         }
     }

@@ -196,7 +196,7 @@ mod tests {
         file.span(&span("shop", Side::Server, "GET", "/", 5));
         file.flush();
         file.finish();
-        assert_eq!(file.tally.services().map(|(_, tally)| tally.requests).sum::<u64>(), 1);
+        assert_eq!(file.tally.services().map(|(_, tally)| tally.counts.requests).sum::<u64>(), 1);
         assert!(!file.is_full() && file.failed.is_none() && file.unwritten == 0);
     }
 }

@@ -7,7 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::summary::{Lost, NotUnderstood};
-use crate::text::{Duration, bytes, count};
+use crate::text::{Duration, bytes, count, plural};
 use crate::trace::Stats;
 
 /// The account. Another version may have written it, so every part may be missing.
@@ -244,10 +244,6 @@ fn parts(of: &[(u64, &str)]) -> String {
     let there: Vec<String> =
         of.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{} {what}", count(*n))).collect();
     if there.is_empty() { "none".to_owned() } else { there.join(", ") }
-}
-
-fn plural(n: u64, what: &str) -> String {
-    format!("{} {what}{}", count(n), if n == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ use statrs::stats_tests::fisher::fishers_exact;
 use statrs::stats_tests::mannwhitneyu::{MannWhitneyUMethod, mannwhitneyu};
 
 use super::operations::{Operation, Operations};
+use crate::measure::Counts;
 use crate::spans::{Kind, Table};
 
 /// Fewer requests on either side say nothing.
@@ -32,21 +33,24 @@ const EXACT: u64 = 2_000;
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Side {
     /// Requests.
-    pub count: u64,
-    /// Those that failed.
-    pub errors: u64,
-    /// Requests per second of the time observed.
-    pub rate: f64,
-    /// Quantiles of the durations, ns.
-    pub p50: u64,
+    pub counts: Counts,
+    /// The time observed, ns.
+    pub observed: u64,
+    /// Quantiles of the durations of those that were seen to their end, ns; `None` where none was.
+    pub p50: Option<u64>,
     /// The same.
-    pub p95: u64,
+    pub p95: Option<u64>,
 }
 
 impl Side {
+    /// Requests per second.
+    pub fn rate(&self) -> f64 {
+        self.counts.requests as f64 * 1e9 / self.observed.max(1) as f64
+    }
+
     /// The part that failed.
     pub fn error_share(&self) -> f64 {
-        self.errors as f64 / self.count.max(1) as f64
+        self.counts.errors as f64 / self.counts.requests.max(1) as f64
     }
 }
 
@@ -118,9 +122,8 @@ pub fn compare(before: (&Table, &Operations), after: (&Table, &Operations)) -> V
         .map(|(((service, operation, kind), [first, second]), chance)| {
             let side = |operation: Option<&Operation>, observed: u64| {
                 operation.map_or_else(Side::default, |operation| Side {
-                    count: operation.count,
-                    errors: operation.errors,
-                    rate: operation.count as f64 * 1e9 / observed.max(1) as f64,
+                    counts: operation.counts,
+                    observed,
                     p50: operation.quantile(50),
                     p95: operation.quantile(95),
                 })
@@ -148,20 +151,23 @@ pub fn compare(before: (&Table, &Operations), after: (&Table, &Operations)) -> V
         });
         worst.min().unwrap_or(4)
     };
-    compared.sort_by_key(|one| (rank(one), std::cmp::Reverse(one.before.count + one.after.count)));
+    compared.sort_by_key(|one| {
+        (rank(one), std::cmp::Reverse(one.before.counts.requests + one.after.counts.requests))
+    });
     compared
 }
 
 fn changes(before: &Side, after: &Side, [time, errors, rate]: [Option<f64>; 3]) -> Vec<Change> {
-    match (before.count, after.count) {
+    match (before.counts.requests, after.counts.requests) {
         (0, _) => return vec![Change::New],
         (_, 0) => return vec![Change::Gone],
-        _ if time.is_none() => return vec![Change::TooFew],
+        _ if errors.is_none() => return vec![Change::TooFew],
         _ => {}
     }
     let sure = |chance: Option<f64>| chance.is_some_and(|chance| chance < LEVEL);
     let mut changes = Vec::new();
-    let factor = |of: fn(&Side) -> u64| of(after).max(1) as f64 / of(before).max(1) as f64;
+    let nanos = |side: &Side, of: fn(&Side) -> Option<u64>| of(side).unwrap_or_default().max(1) as f64;
+    let factor = |of: fn(&Side) -> Option<u64>| nanos(after, of) / nanos(before, of);
     if sure(time) {
         let moved = [factor(|side| side.p50), factor(|side| side.p95)];
         // Where the middle and the slow end moved against each other neither word would be right; the numbers stand beside.
@@ -180,7 +186,7 @@ fn changes(before: &Side, after: &Side, [time, errors, rate]: [Option<f64>; 3]) 
         changes.push(if more > 0.0 { Change::MoreErrors } else { Change::FewerErrors });
     }
     if sure(rate) {
-        let factor = after.rate / before.rate.max(f64::MIN_POSITIVE);
+        let factor = after.rate() / before.rate().max(f64::MIN_POSITIVE);
         if factor >= MIN_RATE_FACTOR {
             changes.push(Change::MoreOften);
         } else if factor <= 1.0 / MIN_RATE_FACTOR {
@@ -193,28 +199,36 @@ fn changes(before: &Side, after: &Side, [time, errors, rate]: [Option<f64>; 3]) 
 
 /// Of time, errors and rate how probable such a difference is by chance; nothing where there is too little to say.
 fn chances(before: &Operation, after: &Operation, observed: [u64; 2]) -> [Option<f64>; 3] {
-    if before.durations.len() < MIN_REQUESTS || after.durations.len() < MIN_REQUESTS {
+    let enough = |of: fn(&Operation) -> usize| of(before) >= MIN_REQUESTS && of(after) >= MIN_REQUESTS;
+    if !enough(|operation| operation.counts.requests as usize) {
         return [None; 3];
+    }
+    let (errors, rate) =
+        (errors(before.counts, after.counts), rate(before.counts.requests, after.counts.requests, observed));
+    if !enough(|operation| operation.durations.len()) {
+        return [None, Some(errors), rate];
     }
     let method = MannWhitneyUMethod::AsymptoticInclContinuityCorrection;
     let time = mannwhitneyu(&before.durations, &after.durations, method, Alternative::TwoSided);
     // Where all durations are the same there is no spread to measure by.
     let time = time.map_or(1.0, |(_, chance)| if chance.is_nan() { 1.0 } else { chance });
-    [Some(time), Some(errors(before, after)), rate(before.count, after.count, observed)]
+    [Some(time), Some(errors), rate]
 }
 
-fn errors(before: &Operation, after: &Operation) -> f64 {
-    let (failed, all) = (before.errors + after.errors, before.count + after.count);
+fn errors(before: Counts, after: Counts) -> f64 {
+    let (failed, all) = (before.errors + after.errors, before.requests + after.requests);
     if failed == 0 || failed == all {
         return 1.0;
     }
     if all <= EXACT {
-        let table = [before.errors, before.count - before.errors, after.errors, after.count - after.errors];
+        let table =
+            [before.errors, before.requests - before.errors, after.errors, after.requests - after.errors];
         return fishers_exact(&table, Alternative::TwoSided).unwrap_or(1.0);
     }
     let share = failed as f64 / all as f64;
-    let spread = share * (1.0 - share) * (1.0 / before.count as f64 + 1.0 / after.count as f64);
-    let difference = after.errors as f64 / after.count as f64 - before.errors as f64 / before.count as f64;
+    let spread = share * (1.0 - share) * (1.0 / before.requests as f64 + 1.0 / after.requests as f64);
+    let difference =
+        after.errors as f64 / after.requests as f64 - before.errors as f64 / before.requests as f64;
     two_sided(difference / spread.sqrt())
 }
 

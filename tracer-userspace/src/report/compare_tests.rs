@@ -30,6 +30,27 @@ fn compared(before: &Table, after: &Table) -> Vec<Compared> {
     compare((before, &old), (after, &new))
 }
 
+/// Those that hang are in no quantile, so they must be told.
+#[test]
+fn what_was_not_seen_to_its_end_is_told_and_not_measured() {
+    let cut = |lines: Vec<String>| -> Vec<String> {
+        lines.into_iter().map(|line| line.replace("{\"error\":false", "{\"tracer.incomplete\":true")).collect()
+    };
+    let mut hangs = requests("hangs", spread(200, 1.0));
+    let tail = hangs.split_off(150);
+    hangs.extend(cut(tail.iter().map(|line| line.replace("\"duration\":", "\"duration\":9")).collect()));
+    let before = table(&[requests("hangs", spread(200, 1.0))]);
+    let after = table(&[hangs]);
+    let all = compared(&before, &after);
+    assert_eq!((all[0].changes.as_slice(), all[0].after.counts.incomplete), (&[][..], 50));
+    assert!(all[0].after.p95 <= Some(2_000_000), "{:?}", all[0].after);
+    let text = comparison::render(&all, Style { unicode: false, ..Style::default() });
+    assert!(text.contains("not seen to their end, and in no p50 or p95: 0 > 50"), "{text}");
+    let none = table(&[cut(requests("hangs", spread(200, 1.0)))]);
+    let all = compared(&before, &none);
+    assert_eq!((all[0].changes.as_slice(), all[0].after.p50), (&[][..], None));
+}
+
 /// Durations from 1 to 2 ms in an order that looks like none.
 fn spread(count: usize, factor: f64) -> impl Iterator<Item = (f64, bool)> {
     (0..count).map(move |n| ((1.0 + (n * 37 % 101) as f64 / 101.0) * factor, false))

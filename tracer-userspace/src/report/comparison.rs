@@ -7,7 +7,7 @@ use super::compare::{Change, Compared, LEVEL, MIN_REQUESTS};
 use super::paint::Paint;
 use super::waterfall::Style;
 use crate::spans::Kind;
-use crate::text::{Duration, count, fit, rate, wrapped};
+use crate::text::{Duration, columns, count, fit, padded, rate, wrapped};
 
 /// Columns right of the name: requests, per second, errors, p50, p95, each before and after.
 const NUMBERS: usize = 5 * 16;
@@ -41,25 +41,33 @@ pub fn render(compared: &[Compared], style: Style) -> String {
             },
             one.operation
         );
-        let room = width.saturating_sub(words.chars().count() + 2).max(MIN_NAME);
+        let room = width.saturating_sub(columns(&words) + 2).max(MIN_NAME);
         let name = fit(&name, room, ellipsis);
-        let pad = room.saturating_sub(name.chars().count());
-        let _ = writeln!(out, "{name}{:pad$}  {}", "", painted(one, &words, style));
+        let _ = writeln!(out, "{}  {}", padded(&name, room), painted(one, &words, style));
         let (before, after) = (&one.before, &one.after);
         let none = || "-".to_owned();
+        let nanos = |time: Option<u64>| time.map_or_else(none, |time| Duration(time).to_string());
         let both = |first: String, second: String| {
-            let first = if before.count > 0 { first } else { none() };
-            format!("{first} {arrow} {}", if after.count > 0 { second } else { none() })
+            let first = if before.counts.requests > 0 { first } else { none() };
+            format!("{first} {arrow} {}", if after.counts.requests > 0 { second } else { none() })
         };
         let line = format!(
             "  {:<15} {:<15} {:<15} {:<15} {}",
-            both(count(before.count), count(after.count)),
-            both(rate(before.rate), rate(after.rate)),
+            both(count(before.counts.requests), count(after.counts.requests)),
+            both(rate(before.counts.requests, before.observed), rate(after.counts.requests, after.observed)),
             both(percent(before.error_share()), percent(after.error_share())),
-            both(Duration(before.p50).to_string(), Duration(after.p50).to_string()),
-            both(Duration(before.p95).to_string(), Duration(after.p95).to_string()),
+            both(nanos(before.p50), nanos(after.p50)),
+            both(nanos(before.p95), nanos(after.p95)),
         );
         let _ = writeln!(out, "{}", line.trim_end());
+        let cut = [before, after].map(|side| side.counts.incomplete);
+        if cut != [0, 0] {
+            let text = format!(
+                "not seen to their end, and in no p50 or p95: {}",
+                both(count(cut[0]), count(cut[1]))
+            );
+            let _ = writeln!(out, "  {}", Paint(style.color).doubtful(&text));
+        }
     }
     out.push('\n');
     let text = format!(

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::exchange::Side;
+use crate::measure::{Counts, rank};
 use crate::trace::Span;
 
-/// Buckets per power of two: a quantile is at most 1/32 = 3 % too high.
-const STEPS: u32 = 32;
+/// Buckets per power of two: a quantile is at most 1/128 = 0.8 % too high, less than the digits that are printed.
+const STEPS: u32 = 128;
 const BUCKETS: usize = (STEPS as usize) * 60;
 
 /// A histogram of durations, logarithmic, with the exact maximum.
@@ -44,9 +45,9 @@ impl Latency {
         self.max
     }
 
-    /// The duration that `share` (0 to 1) of all do not exceed, ns; 0 without any.
-    pub fn quantile(&self, share: f64) -> u64 {
-        let rank = ((self.count as f64 * share).ceil() as u64).max(1);
+    /// The duration that so many of a hundred do not exceed, ns; 0 without any.
+    pub fn quantile(&self, percent: u8) -> u64 {
+        let rank = rank(self.count, percent);
         let mut seen = 0;
         for (at, bucket) in self.buckets.iter().enumerate() {
             seen += u64::from(*bucket);
@@ -56,12 +57,6 @@ impl Latency {
         }
         self.max
     }
-}
-
-/// What so many of a hundred sorted values do not exceed; 0 without any.
-pub fn nearest_rank(sorted: &[u64], percent: usize) -> u64 {
-    let rank = (sorted.len() * percent).div_ceil(100);
-    sorted.get(rank.saturating_sub(1)).copied().unwrap_or_default()
 }
 
 fn bucket_of(nanos: u64) -> usize {
@@ -87,11 +82,7 @@ pub struct ServiceTally {
     /// How long they took. Only those that were seen to their end.
     pub latency: Latency,
     /// All of them.
-    pub requests: u64,
-    /// Those that failed.
-    pub errors: u64,
-    /// Those that were not seen to their end.
-    pub incomplete: u64,
+    pub counts: Counts,
 }
 
 /// Tallies of all services, by name.
@@ -110,12 +101,8 @@ impl Tally {
             Some(service) => service,
             None => self.services.entry(span.service_name.clone()).or_default(),
         };
-        service.requests += 1;
-        service.errors += u64::from(span.tags.error);
-        if span.tags.incomplete {
-            service.incomplete += 1;
-        } else {
-            service.latency.add(span.duration);
+        if let Some(duration) = service.counts.add(span.into()) {
+            service.latency.add(duration);
         }
     }
 
@@ -136,7 +123,7 @@ mod tests {
             let bucket = bucket_of(nanos);
             assert!(bucket < BUCKETS, "{nanos}");
             assert!(upper_bound(bucket) >= nanos, "{nanos}");
-            assert!(upper_bound(bucket) - nanos <= nanos / 32 + 1, "{nanos}");
+            assert!(upper_bound(bucket) - nanos <= nanos / 128 + 1, "{nanos}");
         }
     }
 
@@ -146,10 +133,10 @@ mod tests {
         for nanos in 1..=10_000u64 {
             latency.add(nanos * 1000);
         }
-        for (share, exact) in [(0.5, 5_000_000), (0.95, 9_500_000), (0.99, 9_900_000), (1.0, 10_000_000)] {
-            let got = latency.quantile(share);
-            assert!(got >= exact && got <= exact + exact / 30, "{share}: {got}");
+        for (percent, exact) in [(50, 5_000_000), (95, 9_500_000), (99, 9_900_000), (100, 10_000_000)] {
+            let got = latency.quantile(percent);
+            assert!(got >= exact && got <= exact + exact / 128, "{percent}: {got}");
         }
-        assert_eq!(Latency::default().quantile(0.5), 0);
+        assert_eq!(Latency::default().quantile(50), 0);
     }
 }

@@ -6,6 +6,7 @@ pub mod compare;
 mod compare_tests;
 pub mod comparison;
 pub mod filter;
+mod fold;
 pub mod html;
 pub mod latency;
 pub mod listing;

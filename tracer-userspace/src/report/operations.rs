@@ -1,9 +1,9 @@
 //! What was asked for, how often, how long it took, and where the time went: a row for each operation.
 
+use crate::measure::{Counts, observed, quantile};
 use crate::spans::{Kind, NO_ROW, Table};
 
 use super::filter::Filter;
-use super::latency::nearest_rank;
 
 /// One operation of one service.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,21 +17,17 @@ pub struct Operation {
     /// Whom it went to, if all its spans say the same: a name of the table.
     pub peer: u32,
     /// How many.
-    pub count: u64,
-    /// How many failed.
-    pub errors: u64,
-    /// How many lasted at least so long, but their end was not seen.
-    pub incomplete: u64,
-    /// The durations, ns, sorted.
+    pub counts: Counts,
+    /// The durations of those that were seen to their end, ns, sorted.
     pub durations: Vec<u64>,
     /// The time that none of their children covers, ns.
     pub own: u64,
 }
 
 impl Operation {
-    /// The duration that so many of a hundred do not exceed, ns.
-    pub fn quantile(&self, percent: usize) -> u64 {
-        nearest_rank(&self.durations, percent)
+    /// The duration that so many of a hundred do not exceed, ns; `None` where none was seen to its end.
+    pub fn quantile(&self, percent: u8) -> Option<u64> {
+        quantile(&self.durations, percent)
     }
 }
 
@@ -44,7 +40,7 @@ pub struct Operations {
     pub between: u64,
     /// The time of all spans that no child covers, ns: what the shares are of.
     pub own: u64,
-    /// From the first beginning to the last end, ns.
+    /// The time that rates are over, ns.
     pub observed: u64,
 }
 
@@ -62,9 +58,7 @@ pub fn operations(table: &Table, own: &[u64], filter: &Filter) -> Operations {
     }
     let mut result = Operations::default();
     let mut wanted = Vec::new();
-    let (mut first, mut last) = (i64::MAX, i64::MIN);
     for (at, row) in table.rows.iter().enumerate() {
-        (first, last) = (first.min(row.start), last.max(row.end()));
         if !filter.wants(table, row) {
             continue;
         }
@@ -76,22 +70,22 @@ pub fn operations(table: &Table, own: &[u64], filter: &Filter) -> Operations {
             wanted.push((row.service, row.group, row.kind, row.duration, at));
         }
     }
-    result.observed = last.saturating_sub(first).max(0) as u64;
+    result.observed = observed(&table.rows);
     wanted.sort_unstable();
     let empty = table.names().iter().position(|name| name.is_empty()).unwrap_or_default() as u32;
     for group in wanted.chunk_by(|a, b| (a.0, a.1, a.2) == (b.0, b.1, b.2)) {
         let Some(&(service, operation, kind, ..)) = group.first() else { continue };
         let rows = || group.iter().filter_map(|(.., at)| table.rows.get(*at));
         let peer = rows().next().map_or(0, |row| row.peer);
+        let mut counts = Counts::default();
+        let durations = rows().filter_map(|row| counts.add(row.into())).collect();
         result.all.push(Operation {
             service,
             operation,
             kind,
             peer: if rows().all(|row| row.peer == peer) { peer } else { empty },
-            count: group.len() as u64,
-            errors: rows().filter(|row| row.is_error).count() as u64,
-            incomplete: rows().filter(|row| row.is_incomplete).count() as u64,
-            durations: group.iter().map(|(.., duration, _)| *duration).collect(),
+            counts,
+            durations,
             own: group
                 .iter()
                 .filter_map(|(.., at)| own.get(*at))

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::account::Account;
 use super::latency::Tally;
-use crate::text::{Duration, count, fit};
+use crate::text::{Duration, columns, count, fit, padded};
 use crate::trace::Stats;
 
 /// Connections of which the bytes were seen and not understood.
@@ -76,8 +76,9 @@ impl Summary {
         if services.is_empty() {
             return writeln!(f, "\nno request was answered by an observed process");
         }
-        services.sort_by(|(a, one), (b, other)| other.requests.cmp(&one.requests).then(a.cmp(b)));
-        let longest = services.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+        services
+            .sort_by(|(a, one), (b, other)| other.counts.requests.cmp(&one.counts.requests).then(a.cmp(b)));
+        let longest = services.iter().map(|(name, _)| columns(name)).max().unwrap_or(0);
         let width = longest.clamp(7, NAME);
         writeln!(
             f,
@@ -86,18 +87,18 @@ impl Summary {
         )?;
         for (name, tally) in services.iter().take(MAX_LINES * 3) {
             let name = fit(name, width, '…');
-            write!(f, "  {name}{:pad$}", "", pad = width.saturating_sub(name.chars().count()))?;
-            write!(f, "{:>12}{:>9}", count(tally.requests), count(tally.errors))?;
+            write!(f, "  {}", padded(&name, width))?;
+            write!(f, "{:>12}{:>9}", count(tally.counts.requests), count(tally.counts.errors))?;
             if tally.latency.count() == 0 {
                 write!(f, "{:>9}{:>9}{:>9}{:>9}", "-", "-", "-", "-")?;
             } else {
-                for share in [0.5, 0.95, 0.99] {
-                    write!(f, "{:>9}", Duration(tally.latency.quantile(share)))?;
+                for percent in [50, 95, 99] {
+                    write!(f, "{:>9}", Duration(tally.latency.quantile(percent)))?;
                 }
                 write!(f, "{:>9}", Duration(tally.latency.max()))?;
             }
-            if tally.incomplete > 0 {
-                write!(f, "  {} not seen to the end", count(tally.incomplete))?;
+            if tally.counts.incomplete > 0 {
+                write!(f, "  {} not seen to the end", count(tally.counts.incomplete))?;
             }
             writeln!(f)?;
         }

@@ -3,6 +3,8 @@
 //! Names are made from other people's command lines. They end in files, terminals and web pages, so they are short
 //! and printable; and a word that could carry a secret is left out rather than judged.
 
+use crate::text::is_invisible;
+
 /// Longest name, in characters.
 pub const MAX_NAME_CHARS: usize = 64;
 
@@ -17,11 +19,6 @@ pub fn parent_base(path: &str) -> Option<&str> {
     let (dir, _) = path.trim_end_matches('/').rsplit_once('/')?;
     let name = base(dir);
     (!name.is_empty() && name != "." && name != "..").then_some(name)
-}
-
-/// Characters that change how a line reads without being seen: direction overrides, zero-width and the like.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{ad}')
 }
 
 /// A name as it may be shown: printable, without runs of blanks, at most [`MAX_NAME_CHARS`] characters.

@@ -236,7 +236,16 @@ fn found(begins: &[u8]) -> String {
         Some(b'{') if has(b"\"traceID\"") => {
             "an object: this looks like Jaeger's JSON; give the trace JSON it was made from"
         }
+        Some(b'{') if has(b"\"traceId\"") && has(b"}\n{") => {
+            "an object: this looks like spans without an array around them; `jq -s . FILE` makes one"
+        }
         Some(b'{') => "an object",
+        Some(0x1f) if begins.starts_with(b"\x1f\x8b") => {
+            "what gzip packed: give it unpacked, as in `zcat FILE | tracer show -`"
+        }
+        Some(0x28) if begins.starts_with(b"\x28\xb5\x2f\xfd") => {
+            "what zstd packed: give it unpacked, as in `zstdcat FILE | tracer show -`"
+        }
         Some(0x89) if begins.starts_with(b"\x89tcap") => {
             "a capture: `tracer analyze FILE -o traces.json` makes traces of it"
         }
@@ -366,12 +375,15 @@ mod tests {
             ("\n {\"resourceSpans\":[]}", "line 2 column 2 has an object: this looks like OTLP/JSON"),
             ("{\"data\":[{\"traceID\":\"a\"}]}", "Jaeger"),
             ("{}", "an object"),
+            ("{\"traceId\":\"a\"}\n{}", "jq -s"),
             ("\"a\"", "'\"'"),
             ("\u{1}", "a byte 0x01"),
         ] {
             let error = Elements::new(text.as_bytes()).read_next().unwrap_err().to_string();
             assert!(error.contains(says), "{text}: {error}");
         }
+        let error = Elements::new(&b"\x1f\x8b\x08\0"[..]).read_next().unwrap_err().to_string();
+        assert!(error.contains("zcat FILE"), "{error}");
         let error = Elements::new(&b"\x89tcap\r\n\x1a"[..]).read_next().unwrap_err().to_string();
         assert!(error.contains("tracer analyze FILE"), "{error}");
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::parse::Unusable;
-use crate::text::count;
+use crate::text::plural;
 
 /// So many places are named; the rest is counted.
 const MAX_NAMED: usize = 3;
@@ -71,7 +71,7 @@ impl fmt::Display for Problems {
             writeln!(f, "{problem}; the span is left out")?;
         }
         if let Some(more @ 1..) = self.unusable.checked_sub(self.named.len() as u64) {
-            writeln!(f, "{} more spans are left out for the like", count(more))?;
+            writeln!(f, "{} left out for the like", plural(more, "more span"))?;
         }
         if let Some(line) = self.cut {
             writeln!(f, "the file ends in the middle, on line {line}; what is whole before that is used")?;
@@ -80,13 +80,13 @@ impl fmt::Display for Problems {
             writeln!(f, "something follows the array of spans on line {line}, and is not read")?;
         }
         for (number, what) in [
-            (self.duplicates, "spans have the id of one before them and are left out"),
-            (self.circles, "spans are among their own ancestors; each circle is cut at its earliest span"),
-            (self.negative, "durations are below zero and are taken for zero"),
-            (self.unnamed, "spans have no serviceName or no operationName"),
+            (self.duplicates, "with the id of one before: left out"),
+            (self.circles, "among their own ancestors: each circle is cut at its earliest span"),
+            (self.negative, "with a duration below zero: taken for zero"),
+            (self.unnamed, "without serviceName or operationName"),
         ] {
             if number > 0 {
-                writeln!(f, "{} {what}", count(number))?;
+                writeln!(f, "{} {what}", plural(number, "span"))?;
             }
         }
         Ok(())

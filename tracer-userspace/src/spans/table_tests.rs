@@ -62,7 +62,7 @@ fn spans_by_others_are_dealt_with_by_rule() {
     assert!(table.rows[4].is_torn);
     let said = problems.to_string();
     assert!(said.contains("line 9 column 1: a span without startTime; the span is left out"), "{said}");
-    assert!(said.contains("1 spans have the id of one before them"), "{said}");
+    assert!(said.contains("1 span with the id of one before"), "{said}");
 }
 
 #[test]

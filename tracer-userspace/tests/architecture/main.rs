@@ -11,7 +11,7 @@ const UPWARDS: &[&str] = &[
     "time", "random", "arena", "text", "secret",
     "service", "event", "exchange", "protocol", "stream", "process", "target",
     "causality", "trace", "analysis", "exchanges", "tcap",
-    "spans", "breakdown", "metrics", "export", "report",
+    "spans", "breakdown", "measure", "metrics", "export", "report",
     "capture", "recording", "cli",
 ];
 

@@ -9,8 +9,10 @@ use super::pack::pack;
 use super::tags::{Cell, Tags};
 use super::{Again, Limits};
 use crate::breakdown::{Tree, statement};
+use crate::report::fold::{groups, likeness};
 use crate::report::tree;
-use crate::spans::{FileSpan, Row, Table, Trace};
+use crate::report::waterfall::Details;
+use crate::spans::{FileSpan, Row, Table, Trace, Value};
 
 /// A block is closed when it has so much, bytes of JSON: unpacked in some hundredths of a second.
 const BLOCK: usize = 1 << 20;
@@ -40,6 +42,8 @@ pub(super) struct Written {
     pub traces: Vec<Kept>,
     /// Spans that could not be read again.
     pub unread: usize,
+    /// Where the spans are that others name as candidates for their parent: id, and place in `traces`. By id.
+    pub candidates: Vec<(u64, usize)>,
 }
 
 /// The spans of a trace by columns; times in nanoseconds, from the start of its first span.
@@ -64,6 +68,8 @@ struct Spans {
     absent: Vec<(usize, u32)>,
     /// The critical path of each root: span, start, length, and so on.
     path: Vec<u64>,
+    /// Spans that are one line until it is opened, as in the terminal: what was asked, identifiers left out, and which.
+    groups: Vec<(u32, Vec<usize>)>,
     /// Where the time went, in a sentence.
     says: Option<String>,
 }
@@ -73,6 +79,9 @@ pub(super) struct Blocks<'a> {
     table: &'a Table,
     own_times: &'a [u64],
     written: Written,
+    /// Of all that was written, as in [`Block`]; places are those in all of them.
+    ids: Vec<(u64, usize)>,
+    candidates: Vec<u64>,
     /// Bytes that may still be written.
     left: usize,
     open: Block,
@@ -87,6 +96,10 @@ struct Block {
     kept: Vec<(u32, usize)>,
     bytes: usize,
     unread: usize,
+    /// Of each of its spans its id, and the place of its trace here.
+    ids: Vec<(u64, usize)>,
+    /// Ids that spans name as candidates for their parent.
+    candidates: Vec<u64>,
 }
 
 impl<'a> Blocks<'a> {
@@ -96,6 +109,8 @@ impl<'a> Blocks<'a> {
             table,
             own_times,
             written: Written::default(),
+            ids: Vec::new(),
+            candidates: Vec::new(),
             left: limits.bytes,
             open: Block::default(),
         }
@@ -134,6 +149,9 @@ impl<'a> Blocks<'a> {
         let Some(left) = self.left.checked_sub(packed.len()) else { return Ok(false) };
         self.left = left;
         self.written.unread += block.unread;
+        let before = self.written.traces.len();
+        self.ids.extend(block.ids.iter().map(|(id, at)| (*id, before + at)));
+        self.candidates.extend(&block.candidates);
         let number = self.written.blocks.len();
         let kept = block.kept.iter().enumerate();
         self.written.traces.extend(kept.map(|(at, (trace, spans))| Kept {
@@ -148,6 +166,12 @@ impl<'a> Blocks<'a> {
 
     pub fn finish(mut self) -> io::Result<Written> {
         self.close()?;
+        self.candidates.sort_unstable();
+        self.ids.retain(|(id, _)| self.candidates.binary_search(id).is_ok());
+        self.ids.sort_unstable();
+        // An id that several traces have says nothing.
+        let of_one = self.ids.chunk_by(|one, other| one.0 == other.0).filter(|same| same.len() == 1);
+        self.written.candidates = of_one.flatten().copied().collect();
         Ok(self.written)
     }
 }
@@ -175,19 +199,23 @@ impl Block {
         let begin = rows.first().and_then(|row| table.row(*row)).map_or(0, |row| row.start);
         let since = |time: i64| time.saturating_sub(begin).max(0).unsigned_abs();
         let mut spans = Spans::default();
+        let (mut alike, mut names) = (Vec::new(), Vec::new());
         for (at, row_number) in rows.iter().enumerate() {
             let (Some(Some(place)), Some(row)) = (places.get(at), table.row(*row_number)) else { continue };
             let parent = nodes.get(at).and_then(|node| node.parent).and_then(|parent| *places.get(parent)?);
             spans.parent.push(parent.map_or(-1, |parent| parent as i64));
             spans.start.push(since(row.start));
+            names.push(row.group);
             spans.own.push(own_times.get(*row_number as usize).copied().unwrap_or_default());
             self.row(row, table, &mut spans);
             let mut is_read = false;
             again(row.place, &mut |span| {
                 is_read = true;
                 self.span(row, span, *place, &mut spans);
+                alike.push(likeness(row, &Details::of(span)));
             });
             if !is_read {
+                alike.push(likeness(row, &Details::default()));
                 self.unread += 1;
                 spans.shape.push(self.tags.add(&[]).0);
                 spans.tags.push(Vec::new());
@@ -200,6 +228,11 @@ impl Block {
                     spans.path.extend([*place as u64, since(segment.start), segment.length()]);
                 }
             }
+        }
+        let parents: Vec<Option<usize>> = spans.parent.iter().map(|at| usize::try_from(*at).ok()).collect();
+        for group in groups(&parents, &alike) {
+            let name = group.first().and_then(|first| names.get(*first)).map_or("", |name| table.name(*name));
+            spans.groups.push((self.tags.plain(name), group));
         }
         spans.says = statement(&tree::named(table, rows));
         let json = serde_json::to_string(&spans)?;
@@ -228,6 +261,10 @@ impl Block {
         spans.shape.push(shape);
         spans.tags.push(tags);
         spans.id.push(self.tags.plain(&span.span_id));
+        self.ids.extend(number(&span.span_id).map(|id| (id, self.kept.len())));
+        if let Some(Value::List(candidates)) = span.tag("tracer.link.candidates") {
+            self.candidates.extend(candidates.iter().filter_map(candidate));
+        }
         if let Some(parent) = span.parent_span_id.as_deref().filter(|_| row.is_torn) {
             spans.absent.push((place, self.tags.plain(parent)));
         }
@@ -238,6 +275,18 @@ impl Block {
         let (texts, traces) = (self.tags.texts_json(), self.traces.join(","));
         pack(format!(r#"{{"texts":{texts},"shapes":{shapes},"traces":[{traces}]}}"#).as_bytes())
     }
+}
+
+/// An id as the tracer makes them: 16 hexadecimal digits.
+fn number(id: &str) -> Option<u64> {
+    u64::from_str_radix(id, 16).ok().filter(|_| id.len() == 16)
+}
+
+/// The span that a candidate for a parent is.
+fn candidate(one: &Value<'_>) -> Option<u64> {
+    let Value::Map(said) = one else { return None };
+    let (_, id) = said.iter().find(|(name, _)| name == "spanId")?;
+    id.text().and_then(number)
 }
 
 /// At most so many spans of a tree, those nearest to its roots, by their places.

@@ -12,6 +12,7 @@ use super::ledger::{self, Group};
 use super::map::Map;
 use super::operations::{Operation, Operations, kind_number};
 use super::pack::pack;
+use crate::measure;
 use crate::spans::{Kind, NO_ROW, Row, Table};
 
 /// Longer names and ids are cut in lists, characters. The trace itself has them whole.
@@ -64,7 +65,7 @@ struct Totals {
     first: String,
     /// Nanoseconds from the first start to the last end.
     length: u64,
-    /// Nanoseconds that rates are over: as long as was observed, if that is known, else `length`.
+    /// Nanoseconds that rates are over: as long as was observed, if that is known, else as in [`measure::observed`].
     observed: u64,
 }
 
@@ -172,9 +173,31 @@ pub(super) fn main(
         findings,
         traces,
         ledger: input.account.map(ledger::groups),
-        problems: table.problems.to_string().lines().map(str::to_owned).collect(),
+        problems: input
+            .remarks
+            .iter()
+            .cloned()
+            .chain(table.problems.to_string().lines().map(str::to_owned))
+            .collect(),
     };
     pack(&serde_json::to_vec(&main)?)
+}
+
+#[derive(Default, Serialize)]
+struct Candidates {
+    id: Vec<String>,
+    /// Place in the list of traces.
+    trace: Vec<usize>,
+}
+
+/// Where the spans are that others name as candidates for their parent, packed: unpacked when one of them is asked for.
+pub(super) fn candidates(all: &[(u64, usize)]) -> io::Result<String> {
+    let mut columns = Candidates::default();
+    for (id, trace) in all {
+        columns.id.push(format!("{id:016x}"));
+        columns.trace.push(*trace);
+    }
+    pack(&serde_json::to_vec(&columns)?)
 }
 
 fn totals(input: &Input<'_>, operations: usize) -> Totals {
@@ -203,7 +226,7 @@ fn totals(input: &Input<'_>, operations: usize) -> Totals {
         torn: count(|row| row.is_torn),
         first: first.to_string(),
         length,
-        observed: if observed > 0 { observed } else { length },
+        observed: if observed > 0 { observed } else { measure::observed(rows) },
     }
 }
 

@@ -4,6 +4,8 @@
 //! [`Limits`] (`choose`), with all their tags, in blocks that the page unpacks when one of them is opened (`block`). The page itself,
 //! its scripts and styles, is put together in `page` from `assets/report`.
 
+#[cfg(test)]
+mod agreement_tests;
 mod block;
 mod choose;
 mod data;
@@ -39,6 +41,8 @@ pub struct Input<'a> {
     pub source: &'a str,
     /// The account of the recording, if it is at hand.
     pub account: Option<&'a Account>,
+    /// What else is to be said of the file, a sentence without its end each.
+    pub remarks: &'a [String],
 }
 
 /// How much a page may hold.
@@ -72,7 +76,8 @@ pub struct Page {
 /// Makes the report.
 pub fn page(input: &Input<'_>, again: &Again<'_>, limits: Limits) -> io::Result<Page> {
     let Contents { main, written } = contents(input, again, limits)?;
-    let bytes = page::assemble(input.source, &main, &written.blocks);
+    let candidates = data::candidates(&written.candidates)?;
+    let bytes = page::assemble(input.source, &main, &candidates, &written.blocks);
     Ok(Page { bytes, traces: written.traces.len(), unread: written.unread })
 }
 

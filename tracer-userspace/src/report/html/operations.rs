@@ -57,7 +57,7 @@ impl Operations {
 }
 
 pub(super) fn sample(row: &Row, kind: u32, own: u64) -> Sample {
-    Sample { kind, duration: row.duration, own, is_error: row.is_error, is_incomplete: row.is_incomplete }
+    Sample { kind, measured: row.into(), own }
 }
 
 /// The number of a kind, as the page knows it.

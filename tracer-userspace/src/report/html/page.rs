@@ -31,14 +31,14 @@ const STYLES: [&str; 2] = [
 ];
 
 /// The page with what it carries.
-pub(super) fn assemble(source: &str, main: &str, blocks: &[String]) -> Vec<u8> {
+pub(super) fn assemble(source: &str, main: &str, candidates: &str, blocks: &[String]) -> Vec<u8> {
     let style = STYLES.join("\n");
     // Names of one file are seen in the others, and nowhere else.
     let own = format!("(() => {{\n\"use strict\";\n{}\n}})();\n", SCRIPTS.join("\n"));
     let scripts: Vec<String> =
         LIBRARIES.iter().map(|library| without_source_map(library)).chain([own]).collect();
     let allowed: Vec<String> = scripts.iter().map(|script| hash(script)).collect();
-    let data: usize = main.len() + blocks.iter().map(String::len).sum::<usize>();
+    let data: usize = main.len() + candidates.len() + blocks.iter().map(String::len).sum::<usize>();
     let mut page = String::with_capacity(data + 300_000);
     page.push_str("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n");
     // Nothing is fetched, nothing is sent, and no script runs but these: whatever stands in the traces.
@@ -58,6 +58,7 @@ pub(super) fn assemble(source: &str, main: &str, blocks: &[String]) -> Vec<u8> {
         "<div id=\"app\"><p class=\"opening\">Opening the report… (It needs JavaScript.)</p></div>\n",
     );
     page.push_str(&format!("<script type=\"text/plain\" id=\"main\">{main}</script>\n"));
+    page.push_str(&format!("<script type=\"text/plain\" id=\"candidates\">{candidates}</script>\n"));
     for (number, block) in blocks.iter().enumerate() {
         page.push_str(&format!("<script type=\"text/plain\" id=\"block{number}\">{block}</script>\n"));
     }
@@ -111,11 +112,12 @@ mod tests {
 
     #[test]
     fn the_title_is_text() {
-        let page = String::from_utf8(assemble("<script>alert(1)</script>&\"", "eA==", &["eA==".to_owned()]))
-            .unwrap();
+        let page =
+            String::from_utf8(assemble("<script>alert(1)</script>&\"", "eA==", "eA==", &["eA==".to_owned()]))
+                .unwrap();
         assert!(
             page.contains("<title>&lt;script&gt;alert(1)&lt;/script&gt;&amp;&quot; – tracer report</title>")
         );
-        assert_eq!(page.matches("<script").count(), 2 + LIBRARIES.len() + 1);
+        assert_eq!(page.matches("<script").count(), 3 + LIBRARIES.len() + 1);
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::report::latency::nearest_rank;
+use crate::measure::{Counts, Measured, quantile};
 
 /// Buckets of the distribution per doubling of the duration.
 pub(super) const STEPS: f64 = 8.0;
@@ -31,16 +31,14 @@ pub(super) struct Tally {
 pub(super) struct Sample {
     /// Of what kind.
     pub kind: u32,
-    pub duration: u64,
+    pub measured: Measured,
     pub own: u64,
-    pub is_error: bool,
-    pub is_incomplete: bool,
 }
 
 /// Counts, by kind: as many tallies as there are kinds.
 pub(super) fn tallies(mut samples: Vec<Sample>, kinds: usize) -> Vec<Tally> {
     let mut tallies = vec![Tally::default(); kinds];
-    samples.sort_unstable_by_key(|sample| (sample.kind, sample.duration));
+    samples.sort_unstable_by_key(|sample| (sample.kind, sample.measured.duration));
     for of_one in samples.chunk_by(|one, other| one.kind == other.kind) {
         let Some(tally) = of_one.first().and_then(|first| tallies.get_mut(first.kind as usize)) else {
             continue;
@@ -52,25 +50,23 @@ pub(super) fn tallies(mut samples: Vec<Sample>, kinds: usize) -> Vec<Tally> {
 
 /// Of samples by duration.
 fn tally_of(samples: &[Sample]) -> Tally {
-    let mut tally = Tally { count: samples.len() as u64, ..Tally::default() };
+    let mut tally = Tally::default();
+    let mut counts = Counts::default();
     let mut whole = Vec::with_capacity(samples.len());
     for sample in samples {
-        tally.errors += u64::from(sample.is_error);
-        tally.total = tally.total.saturating_add(sample.duration);
+        tally.total = tally.total.saturating_add(sample.measured.duration);
         tally.own = tally.own.saturating_add(sample.own);
-        if sample.is_incomplete {
-            tally.incomplete += 1;
-            continue;
-        }
-        whole.push(sample.duration);
-        let bucket = bucket(sample.duration);
+        let Some(duration) = counts.add(sample.measured) else { continue };
+        whole.push(duration);
+        let bucket = bucket(duration);
         match tally.buckets.as_mut_slice() {
             [.., last, count] if *last == bucket => *count += 1,
             _ => tally.buckets.extend([bucket, 1]),
         }
     }
+    Counts { requests: tally.count, errors: tally.errors, incomplete: tally.incomplete } = counts;
     [tally.p50, tally.p95, tally.p99, tally.max] =
-        [50, 95, 99, 100].map(|percent| nearest_rank(&whole, percent));
+        [50, 95, 99, 100].map(|percent| quantile(&whole, percent).unwrap_or_default());
     tally
 }
 
@@ -83,13 +79,14 @@ mod tests {
     use super::*;
 
     fn sample(kind: u32, duration: u64) -> Sample {
-        Sample { kind, duration, own: 1, is_error: false, is_incomplete: false }
+        Sample { kind, measured: Measured { duration, ..Measured::default() }, own: 1 }
     }
 
     #[test]
     fn quantiles_are_the_nearest_ranks() {
         let mut samples: Vec<Sample> = (1..=200).rev().map(|n| sample(1, n * 1_000)).collect();
-        samples.push(Sample { is_incomplete: true, is_error: true, ..sample(1, 1_000_000) });
+        let cut = Measured { duration: 1_000_000, is_error: true, is_incomplete: true };
+        samples.push(Sample { measured: cut, ..sample(1, 0) });
         let [none, tally] = tallies(samples, 2).try_into().unwrap();
         assert_eq!(none, Tally::default());
         assert_eq!((tally.count, tally.errors, tally.incomplete, tally.own), (201, 1, 1, 201));

@@ -45,7 +45,8 @@ fn made(spans: &[Value], limits: Limits, account: Option<&Account>) -> (Page, Va
         let from = place.offset as usize;
         each(&read_again(&file[from..from + place.len as usize]).unwrap());
     };
-    let page = page(&Input { table: &table, source: "traces.json", account }, &again, limits).unwrap();
+    let page =
+        page(&Input { table: &table, source: "traces.json", account, remarks: &[] }, &again, limits).unwrap();
     let text = String::from_utf8(page.bytes.clone()).unwrap();
     let part = |id: &str| {
         let begin = format!("<script type=\"text/plain\" id=\"{id}\">");
@@ -71,7 +72,7 @@ fn a_page_carries_sums_operations_the_map_and_every_tag() {
             .map(|name| totals[name].as_u64().unwrap()),
         [4, 16, 2, 4, 1, 1, 12, 0, 0]
     );
-    assert_eq!((totals["observed"].as_u64(), &main["ledger"]), (Some(13_000_000), &Value::Null));
+    assert_eq!((totals["observed"].as_u64(), &main["ledger"]), (Some(6_600_000), &Value::Null));
     let root =
         main["operations"].as_array().unwrap().iter().find(|one| name(&one["name"]) == "GET /").unwrap();
     assert_eq!([&root["count"], &root["errors"], &root["p50"], &root["max"]], [4, 1, 11_000_000, 13_000_000]);
@@ -205,4 +206,43 @@ fn every_kind_of_evidence_has_its_words() {
             [format!("\n  {name}:"), format!("\n  \"{name}\":")].iter().any(|key| words.contains(key));
         assert!(is_there, "{name}");
     }
+}
+
+#[test]
+fn repeated_calls_are_one_group_as_in_the_terminal() {
+    let server = json!({"span.kind": "server"});
+    let mut spans = vec![span(1, 1, None, ("shop", "GET /"), (0, 1_000), server)];
+    for at in 0..6 {
+        let statement = if at == 2 { "SELECT other" } else { "SELECT * FROM users" };
+        let tags = json!({"span.kind": "client", "db.system": "postgresql", "db.statement": statement});
+        spans.push(span(1, 2 + at, Some(1), ("shop", "SELECT users"), (10 + 100 * at, 50), tags));
+    }
+    let (_, _, blocks) = made(&spans, Limits::default(), None);
+    let texts = blocks[0]["texts"].as_array().unwrap();
+    let name = texts.iter().position(|text| text == "SELECT users").unwrap();
+    assert_eq!(blocks[0]["traces"][0]["groups"], json!([[name, [1, 2, 4, 5, 6]]]));
+}
+
+#[test]
+fn a_candidate_in_another_trace_is_found_if_only_one_trace_has_it() {
+    let id = |n: u64| format!("{n:016x}");
+    let mut spans: Vec<Value> = (1..=4).flat_map(|trace| shop(trace, 10, false)).collect();
+    for (at, span) in spans.iter_mut().enumerate() {
+        // The last two traces have the same ids.
+        span["spanId"] = id(if at < 8 { at } else { 8 + at % 4 } as u64 + 100).into();
+        span["parentSpanId"] = Value::Null;
+    }
+    let named: Vec<Value> =
+        [105, 109, 999].map(|n| json!({"spanId": id(n), "confidence": 0.5})).into_iter().collect();
+    spans[0]["tags"]["tracer.link.candidates"] = named.into();
+    let file = serde_json::to_vec(&spans).unwrap();
+    let table = read_table(file.as_slice()).unwrap();
+    let again = |place: Place, each: &mut dyn FnMut(&FileSpan<'_>)| {
+        let from = place.offset as usize;
+        each(&read_again(&file[from..from + place.len as usize]).unwrap());
+    };
+    let input = Input { table: &table, source: "traces.json", account: None, remarks: &[] };
+    let written = contents(&input, &again, Limits::default()).unwrap().written;
+    let [(found, trace)] = written.candidates[..] else { panic!("{:?}", written.candidates) };
+    assert_eq!((found, written.traces[trace].trace), (105, 1));
 }

@@ -1,7 +1,6 @@
 //! A trace as bars over time, one line a span.
 
 mod details;
-mod fold;
 #[cfg(test)]
 mod tests;
 
@@ -10,12 +9,12 @@ use std::fmt::{self, Write as _};
 
 pub use details::Details;
 
-use self::fold::{Line, lines};
+use super::fold::{Line, likeness, lines};
 use super::paint::Paint;
 use super::tree;
 use crate::breakdown::{Segment, critical_path, self_times};
 use crate::spans::{Kind, Row, Table, Trace};
-use crate::text::{Duration, count, fit, fit_pair, wrapped};
+use crate::text::{Duration, columns, count, fit, fit_pair, padded, plural, wrapped};
 use crate::time::Rfc3339Micros;
 
 /// How to draw.
@@ -47,6 +46,8 @@ impl Style {
 const NUMBERS: usize = 10 + 9 + 9 + 4;
 /// Narrower than this nothing can be read; lines are then longer than the terminal.
 const MIN_WIDTH: usize = 80;
+/// A wider bar says no more.
+const MAX_BAR: usize = 100;
 /// Deeper levels are drawn at this depth.
 const MAX_INDENT: usize = 10;
 /// Marks may take this part of the columns; what is longer is cut.
@@ -121,20 +122,23 @@ impl Picture<'_> {
         let start =
             u64::try_from(self.start).map(|nanos| Rfc3339Micros(nanos).to_string()).unwrap_or_default();
         let id = fit(&trace.id, 32, style.ellipsis());
-        let (took, spans) = (Duration(self.table.duration(trace)), count(self.spans.len() as u64));
+        let is_cut = self.table.row(trace.root).is_some_and(|root| root.is_incomplete);
+        let least = match (is_cut, style.unicode) {
+            (true, true) => "≥",
+            (true, false) => ">=",
+            (false, _) => "",
+        };
+        let took = format!("{least}{}", Duration(self.table.duration(trace)));
+        let spans = plural(self.spans.len() as u64, "span");
         let failed = match trace.errors {
             0 => String::new(),
             errors => format!("  {} failed", count(errors.into())),
         };
-        let width = format!("trace {id}  {took}  {spans} spans{failed}  {start}").chars().count();
+        let width = format!("trace {id}  {took}  {spans}{failed}  {start}");
+        let width = columns(&width);
         // By the time of day logs are searched: it is never left out.
         let between = if width <= style.width.max(MIN_WIDTH) { "  " } else { "\n  " };
-        writeln!(
-            out,
-            "trace {}  {took}  {spans} spans{}{between}{start}",
-            paint.strong(&id),
-            paint.bad(&failed)
-        )?;
+        writeln!(out, "trace {}  {took}  {spans}{}{between}{start}", paint.strong(&id), paint.bad(&failed))?;
         if let Some(sentence) = sentence {
             out.push_str(&wrapped(sentence, 2, style.width.max(MIN_WIDTH)));
         }
@@ -142,22 +146,34 @@ impl Picture<'_> {
     }
 
     fn draw(&self, style: Style, out: &mut String) -> fmt::Result {
-        let lines = lines(&self.spans);
+        let parents: Vec<Option<usize>> = self.spans.iter().map(|span| span.parent).collect();
+        let likeness: Vec<u64> = self.spans.iter().map(|span| likeness(span.row, &span.details)).collect();
+        let lines = lines(&parents, &likeness);
         let shown = lines.get(..style.max_lines).unwrap_or(&lines);
         let marks: Vec<String> = shown.iter().map(|line| self.mark(line, style)).collect();
-        let mark_width = marks.iter().map(|mark| mark.chars().count()).max().unwrap_or(0);
+        let mark_width = marks.iter().map(|mark| columns(mark)).max().unwrap_or(0);
         let width = style.width.max(MIN_WIDTH) - mark_width;
-        // Statements are long, and say more than a fine bar does.
+        // Statements are long, and say more than a fine bar does. What names leave free is the bar's.
         let has_statements = self.spans.iter().any(|span| span.details.statement.is_some());
-        let bar_width = if has_statements { (width - NUMBERS) / 5 } else { (width - NUMBERS) / 3 };
-        let name_width = width - NUMBERS - bar_width - 1;
+        let room = width - NUMBERS - 1;
+        let least = if has_statements { (width - NUMBERS) / 5 } else { (width - NUMBERS) / 3 };
+        let names = shown.iter().filter_map(|line| Some((self.spans_of(line).next()?, line)));
+        let longest =
+            names.map(|(span, line)| columns(&self.name(span, line, style, room))).max().unwrap_or(0);
+        let name_width = longest.min(room - least);
+        let bar_width = (room - name_width).min(MAX_BAR.max(least));
         for (line, mark) in shown.iter().zip(&marks) {
             self.line(line, mark, style, (name_width, bar_width), out)?;
         }
         let hidden: usize =
             lines.get(shown.len()..).unwrap_or_default().iter().map(|line| line.spans.len()).sum();
         if hidden > 0 {
-            writeln!(out, "{} and {} more spans; --trace shows all", style.ellipsis(), count(hidden as u64))?;
+            writeln!(
+                out,
+                "{} and {}; --trace shows all",
+                style.ellipsis(),
+                plural(hidden as u64, "more span")
+            )?;
         }
         Ok(())
     }
@@ -177,12 +193,11 @@ impl Picture<'_> {
         let Some(first) = self.spans_of(line).next() else { return Ok(()) };
         let paint = Paint(style.color);
         let name = self.name(first, line, style, name_width);
-        let pad = name_width.saturating_sub(name.chars().count());
+        let name = padded(&name, name_width);
         let sum = |of: fn(&Drawn<'_>) -> u64| self.spans_of(line).map(of).fold(0, u64::saturating_add);
         let text = format!(
-            "{}{:pad$} {} {:>9}{:>9}{:>9}{:>4}{}",
+            "{} {} {:>9}{:>9}{:>9}{:>4}{}",
             if first.row.is_error { paint.bad(&name) } else { Cow::Borrowed(&*name) },
-            "",
             self.bar(line, bar_width, style),
             format!("+{}", Duration(first.row.start.saturating_sub(self.start).max(0) as u64)),
             Duration(sum(|span| span.row.duration)),
@@ -200,10 +215,12 @@ impl Picture<'_> {
             (true, false) => "> ",
             (false, _) => "",
         };
+        // Those that are folded may differ by the identifiers in their paths.
+        let name = if line.spans.len() > 1 { span.row.group } else { span.row.operation };
         // Of a call to a database the statement says more than its first word.
-        let what = span.details.statement.as_deref().unwrap_or_else(|| self.table.name(span.row.operation));
+        let what = span.details.statement.as_deref().unwrap_or_else(|| self.table.name(name));
         let indent = format!("{:1$}{arrow}", "", 2 * line.depth.min(MAX_INDENT));
-        let room = width.saturating_sub(indent.chars().count());
+        let room = width.saturating_sub(columns(&indent));
         indent + &fit_pair(self.table.name(span.row.service), " ", what, room, style.ellipsis())
     }
 

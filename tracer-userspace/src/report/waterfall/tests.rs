@@ -55,10 +55,10 @@ fn a_trace_looks_like_this() {
         drawn(&spans, PLAIN),
         "\
 trace aa  100ms  4 spans  1 failed  2023-10-27T10:00:00.000000Z
-shop GET /cart              ####=======###      +0ns    100ms   50.0ms 200
-  > shop GET /cart          ....#=====#...   +25.0ms   50.0ms   10.0ms 200
-    shop GET /cart          ....######....   +30.0ms   40.0ms   40.0ms 503 !
-  > shop GET /cart          ....===.......   +30.0ms   20.0ms   20.0ms   - ? pending
+shop GET /cart     ######===========######      +0ns    100ms   50.0ms 200
+  > shop GET /cart ......#=========#......   +25.0ms   50.0ms   10.0ms 200
+    shop GET /cart .......#########.......   +30.0ms   40.0ms   40.0ms 503 !
+  > shop GET /cart .......=====...........   +30.0ms   20.0ms   20.0ms   - ? pending
 "
     );
 }
@@ -86,6 +86,28 @@ fn calls_of_the_same_become_one_line_and_others_do_not() {
     assert!(lines[2].contains("shop SELECT * FROM users") && lines[2].contains("74.0ms   37.0ms"), "{text}");
     assert!(lines[2].ends_with("x37 +1 below each"), "{text}");
     assert!(lines[3].ends_with("err !"), "{text}");
+}
+
+#[test]
+fn calls_that_differ_by_identifiers_only_are_one_line() {
+    let client = "\"span.kind\":\"client\",\"http.status_code\":200";
+    let mut spans = vec![span(1, None, 0, 100, OK)];
+    for n in 0..5 {
+        let operation = format!("GET /users/{}", n + 17);
+        spans.push(named("shop", &operation, 10 + n, Some(1), 10 * i64::from(n), 5, client));
+    }
+    spans.push(named("shop", "GET /orders/9", 3, Some(1), 90, 2, client));
+    let text = drawn(&spans, PLAIN);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 4, "{text}");
+    assert!(lines[2].starts_with("  > shop GET /users/* ") && lines[2].ends_with("x5"), "{text}");
+    assert!(lines[3].starts_with("  > shop GET /orders/9 "), "{text}");
+}
+
+#[test]
+fn what_was_not_seen_to_its_end_took_at_least_so_long() {
+    let spans = [span(1, None, 0, 100, "\"tracer.incomplete\":true")];
+    assert!(drawn(&spans, PLAIN).starts_with("trace aa  >=100ms  1 span  2023"));
 }
 
 #[test]
