@@ -1,14 +1,16 @@
 //! The command line: refusals in one sentence, clean ends, and what is left behind (nothing).
 
-use std::process::ExitCode;
+use std::io::{BufRead, BufReader};
+use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use tracer_tests::bpf;
 use tracer_tests::client::Connection;
 use tracer_tests::load::Wrk;
 use tracer_tests::pace;
-use tracer_tests::process::Spec;
+use tracer_tests::paths;
+use tracer_tests::process::{Process, Spec};
 use tracer_tests::scratch::{Scratch, SmallDisk};
 use tracer_tests::services::{Options, nginx};
 use tracer_tests::span::Trace;
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
             test("disk_full", disk_full),
             test("sigint", || ends_cleanly(libc::SIGINT)),
             test("sigterm", || ends_cleanly(libc::SIGTERM)),
+            test("nobody_listens", nobody_listens),
             test("kill_9_leaves_nothing", kill_9_leaves_nothing),
             test("nothing_to_see", nothing_to_see),
             test("show", show),
@@ -124,6 +127,32 @@ fn ends_cleanly(signal: i32) -> Result<String> {
     );
     bpf::wait_until_gone(&before, pace::limit(Duration::from_secs(2)))?;
     Ok(line)
+}
+
+/// Whoever started it has gone, as when the connection to the host breaks: it is told to hang up, and cannot say anything. What was recorded
+/// is there, and it ends as usual.
+fn nobody_listens() -> Result<String> {
+    let nginx = nginx::start(&Options::default())?;
+    let scratch = Scratch::new()?;
+    let output = scratch.join("traces.json");
+    let mut command = Spec::new(paths::tracer_binary()?)?
+        .args(["record", "--port", &nginx.port().to_string(), "-o", &output.to_string_lossy()])
+        .command();
+    let mut child = command.stderr(Stdio::piped()).spawn()?;
+    let mut said = BufReader::new(child.stderr.take().context("its words go into a pipe")?);
+    let mut tracer = Process::adopt("tracer", child);
+    let mut line = String::new();
+    while !line.starts_with("tracing ") {
+        line.clear();
+        ensure!(said.read_line(&mut line)? > 0, "it ended before it began");
+    }
+    drop(said);
+    Connection::open(nginx.port())?.fetch("/item/1")?;
+    tracer.signal(libc::SIGHUP)?;
+    let status = tracer.wait(pace::limit(Duration::from_secs(10)))?;
+    ensure!(status.success(), "{status}");
+    ensure!(Trace::read(&output)?.servers("/item/1").len() == 1, "the request is not there");
+    Ok(String::new())
 }
 
 fn kill_9_leaves_nothing() -> Result<String> {

@@ -76,7 +76,7 @@ Examples:
   tracer record -o run.json -- ./server --flag  start a program and trace it until it ends")]
 pub struct RecordArgs {
     /// Trace this process and its children
-    #[arg(long, value_name = "PID", help_heading = "What to trace")]
+    #[arg(long, value_name = "PID", value_parser = parse_pid, help_heading = "What to trace")]
     pub pid: Vec<u32>,
     /// Trace connections to or from this port, whoever's they are
     #[arg(long, value_name = "PORT", help_heading = "What to trace")]
@@ -397,6 +397,14 @@ pub struct DoctorArgs {
     pub btf: Option<PathBuf>,
 }
 
+/// A process id: above 0, and of the kernel's size.
+fn parse_pid(text: &str) -> Result<u32, String> {
+    match text.parse() {
+        Ok(pid @ 1..=0x7fff_ffff) => Ok(pid),
+        _ => Err("a process id is a number, as `ps aux` shows it; --comm and --exe take names".to_owned()),
+    }
+}
+
 /// `30s`, `5m`, `1h`, `500ms`, or a number of seconds.
 fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -421,6 +429,14 @@ mod tests {
     use super::*;
     use clap::CommandFactory;
     use std::time::Duration;
+
+    #[test]
+    fn a_process_is_a_number() {
+        assert_eq!(parse_pid("4242"), Ok(4242));
+        for text in ["nginx", "0", "-1", "4294967295", "", "1.5"] {
+            assert!(parse_pid(text).unwrap_err().contains("ps aux"), "{text}");
+        }
+    }
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -1,5 +1,9 @@
 //! The commands. Each turns the command line into calls of the library and the library's answers into sentences.
 
+// Before all others, which see its macros.
+#[macro_use]
+mod stderr;
+
 mod analyze;
 mod args;
 mod diff;

@@ -210,14 +210,23 @@ fn whom(selection: &Selection, args: &RecordArgs) -> String {
     if let Some(program) = args.command.first() {
         return format!("{} and its children", program.to_string_lossy());
     }
-    let ports = selection.ports();
-    match selection.count() {
-        None => "every process of this host".to_owned(),
-        Some(processes) if ports.is_empty() => format!("{processes} processes and their children"),
-        Some(processes) => {
-            let ports: Vec<String> = ports.iter().map(u16::to_string).collect();
-            format!("port {} and {processes} processes with their children", ports.join(", "))
-        }
+    let Some(processes) = selection.count() else { return "every process of this host".to_owned() };
+    let ports: Vec<String> = selection.ports().iter().map(u16::to_string).collect();
+    chosen(&ports.join(", "), processes, selection.adopts_exec())
+}
+
+/// Ports, if any were chosen, and a number of processes. `more`: programs that start later may be chosen too.
+fn chosen(ports: &str, processes: usize, more: bool) -> String {
+    let processes = match processes {
+        0 if more => "programs that start from now on, if they match (none that runs does)".to_owned(),
+        0 => String::new(),
+        1 => "1 process and its children".to_owned(),
+        processes => format!("{processes} processes and their children"),
+    };
+    match (ports, &*processes) {
+        ("", _) => processes,
+        (_, "") => format!("port {ports}"),
+        _ => format!("port {ports}, and {processes},"),
     }
 }
 
@@ -368,5 +377,19 @@ fn report(
     match &ledger.output_error {
         None => Ok(ExitCode::SUCCESS),
         Some(error) => bail!("{error}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::chosen;
+
+    #[test]
+    fn whom_is_told_as_a_person_would() {
+        assert_eq!(chosen("", 1, false), "1 process and its children");
+        assert_eq!(chosen("80, 443", 0, false), "port 80, 443");
+        assert_eq!(chosen("80", 2, true), "port 80, and 2 processes and their children,");
+        // A name that was mistyped must not look like a service without requests.
+        assert!(chosen("", 0, true).contains("none that runs does"));
     }
 }

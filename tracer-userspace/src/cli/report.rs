@@ -124,5 +124,10 @@ fn write(path: &Path, page: &[u8]) -> Result<()> {
     if path == Path::new(STANDARD) {
         return io::stdout().lock().write_all(page).context("cannot write to the standard output");
     }
-    create_file(path)?.write_all(page).with_context(|| format!("cannot write all of {}", path.display()))
+    create_file(path)?.write_all(page).with_context(|| {
+        format!(
+            "cannot write all of {}, which is no whole page now; free space or choose another place with -o",
+            path.display()
+        )
+    })
 }

@@ -63,6 +63,8 @@ impl Target for FileTarget {
     "writing the traces failed after {kept} spans: {source}; {}",
     if *.valid {
         "the file holds these spans and is valid; free space or choose another place with -o"
+    } else if .source.kind() == io::ErrorKind::StorageFull {
+        "the file is cut off and is not valid; free space or choose another place with -o"
     } else {
         "the output is cut off in the middle and is not valid; choose a regular file with -o"
     }
@@ -276,6 +278,6 @@ mod tests {
         records.buffer().extend_from_slice(b"<");
         records.end_record(0, b">").unwrap();
         let error = records.finish().unwrap_err();
-        assert!(!error.valid && error.kept == 0, "{error}");
+        assert!(!error.valid && error.kept == 0 && error.to_string().contains("free space"), "{error}");
     }
 }

@@ -8,6 +8,7 @@ use crate::capture::probes::Provider;
 use crate::capture::run_time::Measured;
 use crate::exchange::Outcome;
 use crate::export::json::WriteError;
+use crate::protocol::guess::Guess;
 use crate::protocol::tally::Skip;
 use crate::recording::push::Delivery;
 use crate::report::account::{Account, Spans};
@@ -218,9 +219,11 @@ fn describe(stranger: &Stranger) -> NotUnderstood {
     };
     NotUnderstood {
         who: format!("{end}{place}"),
-        why: stranger
-            .looks_like
-            .map_or_else(|| "protocol not known".to_owned(), |guess| format!("looks like {guess}")),
+        why: match stranger.looks_like {
+            None => "protocol not known".to_owned(),
+            Some(Guess::Tls) => "encrypted (TLS)".to_owned(),
+            Some(guess) => format!("looks like {guess}"),
+        },
         connections: stranger.connections,
         bytes: stranger.bytes,
     }

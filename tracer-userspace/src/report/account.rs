@@ -48,7 +48,7 @@ pub struct Account {
     pub connections: u64,
     /// On these a protocol was spoken that is parsed.
     pub connections_understood: u64,
-    /// TLS.
+    /// TLS, from the beginning or after the peers had agreed on it in the clear, as clients of databases do.
     pub connections_encrypted: u64,
     /// Began as HTTP/2 does, and could not be understood; HTTP/2 that was counts as understood.
     pub connections_http2: u64,

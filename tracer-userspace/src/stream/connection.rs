@@ -44,6 +44,8 @@ pub(super) struct Connection {
     interest: Interest,
     /// Bytes for which no parser has accounted.
     unclaimed: u64,
+    /// Bytes that a parser has found to be encrypted: the peers agreed on it after they had begun in the clear.
+    encrypted: u64,
     parser: Option<Box<dyn Parser>>,
 }
 
@@ -62,6 +64,7 @@ impl Connection {
             role: Role::Unseen,
             interest: Interest::Unknown,
             unclaimed: 0,
+            encrypted: 0,
             parser: None,
         }
     }
@@ -190,7 +193,10 @@ impl Connection {
             self.unclaimed = self.unclaimed.saturating_add(bytes);
             return;
         };
+        let before = shared.ledger.tally.skipped(Skip::Tls);
         parser.feed(&mut self.context(shared, out), dir, piece);
+        let encrypted = shared.ledger.tally.skipped(Skip::Tls).saturating_sub(before);
+        self.encrypted = self.encrypted.saturating_add(encrypted);
         if parser.understood() || parser.pending() > 0 {
             self.parser = Some(parser);
         }
@@ -238,6 +244,7 @@ impl Connection {
         let Classes { understood: parsed, encrypted, http2, excluded, unknown, silent } = &mut ledger.classes;
         let (skip, looks_like) = self.class(kernel);
         let class = match skip {
+            _ if self.encrypted > 0 => encrypted,
             _ if understood => parsed,
             Skip::Ignored => excluded,
             _ if bytes == 0 => silent,
@@ -246,6 +253,9 @@ impl Connection {
             _ => unknown,
         };
         *class += 1;
+        if self.encrypted > 0 {
+            strangers.add(self.peer, self.end, Some(Guess::Tls), self.encrypted, limits.strangers);
+        }
         if bytes > 0 {
             ledger.tally.skip(skip, bytes);
             if skip != Skip::Ignored {

@@ -32,7 +32,7 @@ pub struct Ledger {
 pub struct Classes {
     /// A protocol that is parsed.
     pub understood: u64,
-    /// TLS.
+    /// TLS, from the beginning or after the peers had agreed on it in the clear, as clients of databases do.
     pub encrypted: u64,
     /// They began as HTTP/2 does, and nobody understands how they went on. (Others that speak HTTP/2 are understood.)
     pub http2: u64,

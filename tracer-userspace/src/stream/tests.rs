@@ -113,6 +113,35 @@ fn a_connection_without_its_open_record_works() {
     assert_eq!(told[0].status(), Some(200));
 }
 
+/// psycopg, asyncpg, JDBC and PDO ask for TLS by themselves, and take it where the server offers it: nothing of such a connection is
+/// told, so it must not look like a healthy service that nobody asks.
+#[test]
+fn a_database_that_turns_to_tls_is_told_by_endpoint_as_encrypted() {
+    for (agreed, bytes) in [(b"S", 214), (b"N", 0)] {
+        let (mut streams, mut out) = (Streams::new(Limits::default()), Vec::new());
+        let mut kernel = Kernel::new(1, Role::Active);
+        kernel.variation.all = true;
+        kernel.call(Tx, b"\0\0\0\x08\x04\xd2\x16\x2f", 10);
+        kernel.call(Rx, agreed, 20);
+        if agreed == b"S" {
+            kernel.call(Tx, &[&[0x16, 3, 1, 0, 95, 1][..], &[7; 94]].concat(), 30);
+            kernel.call(Rx, &[&[0x16, 3, 3, 0, 109, 2][..], &[7; 108]].concat(), 40);
+        }
+        kernel.close(50);
+        kernel.events.iter().for_each(|event| event.feed(&mut streams, &mut out));
+        let (list, ledger) = (streams.not_understood(), streams.ledger());
+        assert!(out.is_empty() && ledger.closes());
+        assert_eq!(ledger.tally.skipped(Skip::Tls), bytes);
+        assert_eq!(
+            (ledger.classes.encrypted, ledger.classes.understood),
+            if bytes > 0 { (1, 0) } else { (0, 1) }
+        );
+        let told: Vec<_> = list.iter().map(|one| (one.peer, one.looks_like, one.bytes)).collect();
+        let peer = Peer::Inet([127, 0, 0, 1].into(), 8080);
+        assert_eq!(told, if bytes > 0 { vec![(peer, Some(Guess::Tls), bytes)] } else { vec![] });
+    }
+}
+
 #[test]
 fn what_is_not_understood_is_told_by_endpoint() {
     let (mut streams, mut out) = (Streams::new(Limits::default()), Vec::new());

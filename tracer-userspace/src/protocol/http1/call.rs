@@ -1,10 +1,11 @@
 //! Captured bytes: finds messages in them.
 
-use tracer_common::classify::{Class, classify_bytes};
+use tracer_common::classify::Class;
 
 use super::body::{Body, Taken};
 use super::head::{self, Parsed};
 use super::lane::{HEAD_LIMIT, Mark, State};
+use super::method;
 use super::queue::{Answering, Asking};
 use super::{CALM, Http1, Kind};
 use crate::event::{Direction, Stamp};
@@ -16,10 +17,13 @@ impl Http1 {
     /// Takes captured bytes of one call.
     pub(super) fn bytes(&mut self, cx: &mut Context<'_>, dir: Direction, piece: &Bytes<'_>) {
         let skips = matches!(self.lane(dir).state, State::Skip(_));
-        if skips && classify_bytes(piece.data) != Class::Http1Request {
+        let class = method::class(piece.data, dir, self.moved);
+        if skips && class != Class::Http1Request {
             self.may_be_answered(cx, dir);
         }
-        if piece.starts {
+        // The probes mark only what they know, and no call of a client where they capture every call.
+        let unmarked = self.moved != Some(dir) && (self.unusual || class == Class::Http1Request);
+        if piece.starts || unmarked {
             self.call_starts(cx, dir, piece);
         }
         let mut at = 0usize;
@@ -60,7 +64,7 @@ impl Http1 {
     /// Whether these are the first bytes of a tunnel, and HTTP/1.
     fn carries_http(&mut self, dir: Direction, piece: &Bytes<'_>, at: usize) -> bool {
         let first = std::mem::take(&mut self.fresh) && self.requests == Some(dir) && at == 0;
-        first && classify_bytes(piece.data) == Class::Http1Request
+        first && method::class(piece.data, dir, self.moved) == Class::Http1Request
     }
 
     /// A tunnel begins as a connection does: nothing of it has been missed.
@@ -81,7 +85,7 @@ impl Http1 {
         if !unknown {
             return;
         }
-        let class = classify_bytes(piece.data);
+        let class = method::class(piece.data, dir, self.moved);
         if self.responses() == Some(dir)
             && class == Class::Http1Request
             && self.moved != Some(dir)

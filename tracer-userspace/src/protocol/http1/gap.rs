@@ -20,6 +20,7 @@ impl Http1 {
         if gap.len > 0 && !is_blank(&gap) {
             self.may_be_answered(cx, dir);
         }
+        self.may_be_unusual(dir, &gap);
         match self.lane(dir).state {
             State::Tunnel => {
                 self.fresh &= gap.len == 0;
@@ -34,6 +35,14 @@ impl Http1 {
         if gap.len > 0 {
             self.moved = Some(dir);
         }
+    }
+
+    /// A call where a request should begin was not captured though its buffer could be read (its tail was): what it began with is
+    /// nothing that the probes know. Of calls that were captured whole and lost, no tail is told.
+    fn may_be_unusual(&mut self, dir: Direction, gap: &Gap) {
+        let expected = matches!(self.lane(dir).state, State::Start | State::Skip(_));
+        let turned = self.moved != Some(dir) && self.requests == Some(dir);
+        self.unusual |= expected && turned && gap.len > 0 && gap.tail.is_some() && !is_blank(gap);
     }
 
     fn body_gap(&mut self, cx: &mut Context<'_>, dir: Direction, gap: Gap, was: Body) {

@@ -147,7 +147,7 @@ fn partial_request_line(bytes: &[u8]) -> Parsed<Request<'_>> {
 }
 
 /// A method and what follows its space. A method is a token (RFC 9110 section 5.6.2).
-fn method(line: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(super) fn method(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let space = memchr(b' ', line.get(..MAX_METHOD).unwrap_or(line))?;
     let (method, rest) = line.split_at_checked(space)?;
     let known = matches!(method, b"GET" | b"POST" | b"PUT" | b"HEAD" | b"DELETE" | b"PATCH" | b"OPTIONS");
@@ -155,7 +155,8 @@ fn method(line: &[u8]) -> Option<(&[u8], &[u8])> {
     token.then_some((method, rest.get(1..)?))
 }
 
-fn is_token(byte: u8) -> bool {
+/// Whether a token may have this byte (RFC 9110 section 5.6.2).
+pub(super) fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 

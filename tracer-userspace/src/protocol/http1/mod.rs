@@ -47,6 +47,14 @@
 //! * a response's body followed blindly while other requests wait: those are `ResponseUnseen`, and the response's own end
 //!   is not known (`EndUnframed`): nothing that follows is counted as its own.
 //!
+//! # Unusual methods
+//!
+//! The probes know the methods in use (`tracer_common::classify`); any other token may be one (RFC 9110 section 9.1). The first calls of a
+//! new connection are captured whatever they are, and `method` recognises a request line of which nothing but the method is unknown. From then on the
+//! probes are asked for all calls of the connection. Where such a request comes on a connection that began with usual ones, all that is seen
+//! of it is that bytes moved where a request should begin: it is not told, its response is counted as one without a request,
+//! and the next one is captured.
+//!
 //! # Tunnels
 //!
 //! After status 101 (RFC 9110 section 15.2.2) and after a CONNECT that was answered with 2xx (section 9.3.6) the connection carries something
@@ -71,6 +79,7 @@ mod gap;
 mod head;
 mod lane;
 pub(super) mod lines;
+mod method;
 mod queue;
 mod request;
 mod response;
@@ -78,7 +87,7 @@ mod response;
 #[cfg(test)]
 mod tests;
 
-use tracer_common::classify::{Class, classify_bytes};
+use tracer_common::classify::Class;
 
 use super::http2::Http2;
 use super::recognise::Begin;
@@ -128,6 +137,8 @@ pub struct Http1 {
     understood: bool,
     /// A CONNECT was answered, and nothing has moved in the tunnel yet: what it carries may be HTTP/1 again.
     fresh: bool,
+    /// Requests came, or seem to have come, whose methods the probes do not know: they are to be told to capture every call.
+    unusual: bool,
     /// The connection was upgraded to HTTP/2, and this follows it now.
     next: Option<Box<Http2>>,
 }
@@ -150,6 +161,7 @@ impl Http1 {
             moved,
             understood: false,
             fresh: false,
+            unusual: false,
             next: None,
         }
     }
@@ -176,7 +188,8 @@ impl Http1 {
         {
             return known;
         }
-        match (classify_bytes(bytes), known) {
+        let after = if dir == Direction::Rx { self.rx.mark.after } else { self.tx.mark.after };
+        match (method::class(bytes, dir, after), known) {
             (Class::Http1Request, None | Some(Kind::Requests)) => Kind::Requests,
             (Class::Http1Response, None | Some(Kind::Responses)) => Kind::Responses,
             (Class::Prefix, _) => Kind::Undecided,
@@ -196,7 +209,9 @@ impl Http1 {
 
 /// A parser for a connection on which a call begins like a message.
 pub fn recognise(begin: &Begin<'_>) -> Option<Box<dyn Parser>> {
-    match classify_bytes(begin.data) {
+    // Of a connection that was open before, bytes of the same message may have been read already.
+    let moved = if begin.whole { None } else { begin.moved.or(Some(begin.dir)) };
+    match method::class(begin.data, begin.dir, moved) {
         Class::Http1Request | Class::Http1Response | Class::Prefix => {
             Some(Box::new(Http1::new(begin.whole, begin.moved)))
         }
@@ -240,6 +255,7 @@ impl Parser for Http1 {
             Some(next) => next.interest(),
             // Nothing of an opaque tunnel is looked at any more.
             None if self.rx.state == State::Tunnel && !self.fresh => Interest::Nothing,
+            None if self.unusual => Interest::Calls,
             None => Interest::Heads,
         }
     }

@@ -5,7 +5,7 @@ use super::head::Request;
 use super::lane::State;
 use super::lines::Lines;
 use super::queue::{Answering, Asking};
-use super::{CALM, Http1};
+use super::{CALM, Http1, method};
 use crate::event::{Direction, Stamp};
 use crate::exchange::{ExchangeId, Protocol, RequestHead, Side, Step};
 use crate::protocol::tally::Skip;
@@ -24,6 +24,7 @@ impl Http1 {
     ) {
         self.understand(cx);
         self.requests = Some(dir);
+        self.unusual |= !method::is_known(request.method);
         if !self.may_pair(cx, dir, stamp) {
             self.lane(dir).state = State::Skip(Skip::Desync);
             self.skip(cx, Skip::Desync, len);

@@ -6,6 +6,7 @@ mod loss;
 mod pairing;
 mod random;
 mod speed;
+mod unusual;
 
 use crate::event::Direction::{self, Rx, Tx};
 use crate::event::Role;

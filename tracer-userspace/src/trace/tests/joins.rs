@@ -371,3 +371,22 @@ fn a_client_that_closed_before_the_server_read_is_still_its_client() {
     w.reply(x, 95 * MS, tid(2, 0));
     assert_eq!(joined_by(&w.run(), x), ["connection"]);
 }
+
+/// No time bucket stands between the two ends of a call, and nothing gives it up because it takes long.
+#[test]
+fn calls_of_any_length_are_joined_and_linked() {
+    for took in [MS / 10, 20_000 * MS, 600_000 * MS] {
+        let mut w = World::default();
+        let from = w.pipe(None, Some(1));
+        let request = w.exchange(from, "/in");
+        w.recv(request, 0, tid(1, 0));
+        let x = pair(&mut w);
+        w.call(x, MS, tid(1, 0), tid(2, 0), took);
+        w.reply(request, took + 2 * MS, tid(1, 0));
+        let out = w.run();
+        assert_eq!(joined_by(&out, x), ["connection"], "{took} ns");
+        assert!(out.is_child(x, request), "{took} ns");
+        let durations = (out.client(x).duration, out.server(x).duration, out.server(request).duration);
+        assert_eq!(durations, (took, took - 40 * US, took + 2 * MS));
+    }
+}
