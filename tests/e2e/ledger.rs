@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::fd::AsRawFd;
 use std::process::ExitCode;
 use std::thread;
 use std::time::Duration;
@@ -11,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use tracer_tests::load::Wrk;
 use tracer_tests::services::{Options, gunicorn, nginx};
-use tracer_tests::span::Span;
+use tracer_tests::span::{Kind, Span};
 use tracer_tests::suite::{self, Need, test};
 use tracer_tests::tracer::{Ledger, Recording, Tracer};
 
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
         NEEDS,
         vec![
             test("to_the_byte", to_the_byte),
+            test("what_is_read_after_the_end", what_is_read_after_the_end),
             test("under_load", under_load),
             test("with_a_tiny_ring", with_a_tiny_ring),
             test("what_it_costs_is_told", what_it_costs_is_told),
@@ -74,6 +76,96 @@ fn exchange(port: u16, bytes: &[u8]) -> Result<u64> {
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     Ok((bytes.len() + answer.len()) as u64)
+}
+
+/// A client that reads its answer when TCP is done with the connection already.
+#[derive(Clone, Copy, Debug)]
+enum Late {
+    /// It has shut down its sending side before the server answered and closed.
+    HalfClosed,
+    /// The server has reset the connection behind its answer.
+    Reset,
+    /// As the first, and it never reads the answer.
+    Unread,
+}
+
+impl Late {
+    fn target(self) -> &'static str {
+        match self {
+            Self::HalfClosed => "/half-closed",
+            Self::Reset => "/reset",
+            Self::Unread => "/unread",
+        }
+    }
+}
+
+/// One request and its answer; returns how many bytes moved at both ends.
+fn late(how: Late) -> Result<u64> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let mut client = TcpStream::connect(listener.local_addr()?)?;
+    let (mut server, _) = listener.accept()?;
+    let get = format!("GET {} HTTP/1.1\r\nHost: h\r\n\r\n", how.target());
+    client.write_all(get.as_bytes())?;
+    if !matches!(how, Late::Reset) {
+        client.shutdown(Shutdown::Write)?;
+    }
+    let mut asked = vec![0; get.len()];
+    server.read_exact(&mut asked)?;
+    let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
+    server.write_all(answer)?;
+    if matches!(how, Late::Reset) {
+        let linger = libc::linger { l_onoff: 1, l_linger: 0 };
+        let size = size_of_val(&linger) as libc::socklen_t;
+        // SAFETY: a structure of that size, which outlives the call.
+        let set = unsafe {
+            let (fd, option) = (server.as_raw_fd(), (&raw const linger).cast());
+            libc::setsockopt(fd, libc::SOL_SOCKET, libc::SO_LINGER, option, size)
+        };
+        ensure!(set == 0, "cannot ask for a reset");
+    }
+    drop(server);
+    let mut poll = libc::pollfd { fd: client.as_raw_fd(), events: 0, revents: 0 };
+    // SAFETY: one element, which outlives the call.
+    let hung_up = unsafe { libc::poll(&raw mut poll, 1, 5_000) };
+    ensure!(hung_up == 1 && poll.revents & libc::POLLHUP != 0, "{how:?}: the connection goes on");
+    let sent = get.len() + answer.len();
+    if matches!(how, Late::Unread) {
+        return Ok((sent + get.len()) as u64);
+    }
+    let mut answered = vec![0; answer.len()];
+    client.read_exact(&mut answered)?;
+    ensure!(answered == answer, "{how:?}: another answer");
+    Ok(2 * sent as u64)
+}
+
+/// The exchange is whole at both ends as far as it was read, and no byte is missing.
+fn what_is_read_after_the_end() -> Result<String> {
+    let tracer = Tracer::record(&["--pid", &std::process::id().to_string()])?;
+    let mut bytes = 0;
+    for _ in 0..20 {
+        for how in [Late::HalfClosed, Late::Reset, Late::Unread] {
+            bytes += late(how)?;
+        }
+    }
+    let recording = tracer.stop()?;
+    recording.check_nothing_lost()?;
+    let ledger = &recording.ledger;
+    check_sums(ledger)?;
+    for name in ["bytes_untracked", "responses_without_request", "connections_silent"] {
+        ensure!(ledger.count(name)? == 0, "{name}: {}", ledger.value());
+    }
+    ensure!(ledger.count("bytes_seen")? == bytes, "{bytes} bytes moved: {}", ledger.value());
+    ensure!(ledger.count("connections")? == 120, "60 connections have two ends each: {}", ledger.value());
+    let trace = &recording.trace;
+    for (target, answered) in [("/half-closed", true), ("/reset", true), ("/unread", false)] {
+        let (clients, servers) = (trace.clients(target), trace.servers(target));
+        ensure!((clients.len(), servers.len()) == (20, 20), "{target}: {clients:?}, {servers:?}");
+        for span in servers.iter().chain(&clients) {
+            let status = (answered || span.kind == Kind::Server).then_some(200);
+            ensure!(span.status() == status, "{span:?}");
+        }
+    }
+    Ok(format!("{bytes} bytes"))
 }
 
 /// What the test's own sockets moved is what the ledger has seen, at both ends; and each kind is where it belongs.

@@ -1,5 +1,6 @@
 // A Go service on net/http: /item/ at once, /slow/ after 20 ms, /missing/ not at all, /upload/ counts a body, /front
-// calls the backend twice over the default transport's pool, /fan three times at once. Writes its own access log.
+// calls the backend twice over the default transport's pool, /fan three times at once, /apart once over a connection of
+// its own. Writes its own access log.
 package main
 
 import (
@@ -27,10 +28,11 @@ func appendTo(variable string) *os.File {
 var (
 	accessLog = appendTo("ACCESS_LOG")
 	truth     = appendTo("TRUTH")
-	client    = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 128}}
+	pooled    = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 128}}
+	unpooled  = &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
 )
 
-func callBackend(incoming string) int {
+func callBackend(client *http.Client, incoming string) int {
 	var id [8]byte
 	if _, err := rand.Read(id[:]); err != nil {
 		return 500
@@ -54,7 +56,7 @@ func fanOut(incoming string) (int, string) {
 		all.Add(1)
 		go func() {
 			defer all.Done()
-			if callBackend(incoming) != 200 {
+			if callBackend(pooled, incoming) != 200 {
 				failed.Add(1)
 			}
 		}()
@@ -70,7 +72,11 @@ func answer(r *http.Request) (int, string) {
 	switch path := r.URL.Path; {
 	case path == "/front":
 		incoming := r.URL.Query().Get("truth")
-		if callBackend(incoming) != 200 || callBackend(incoming) != 200 {
+		if callBackend(pooled, incoming) != 200 || callBackend(pooled, incoming) != 200 {
+			return 502, "backend\n"
+		}
+	case path == "/apart":
+		if callBackend(unpooled, r.URL.Query().Get("truth")) != 200 {
 			return 502, "backend\n"
 		}
 	case path == "/fan":

@@ -392,6 +392,8 @@ pub mod state {
     pub const SHORT: u8 = 1 << 5;
     /// Since the direction changed something was looked at that may be the beginning of what follows.
     pub const BODY: u8 = 1 << 6;
+    /// TCP has closed the connection, and its process has not read yet what had arrived before.
+    pub const LINGERS: u8 = 1 << 7;
 }
 
 /// Index into the per-CPU counters.

@@ -61,26 +61,41 @@ pub fn inode(sk: u64) -> u64 {
 pub fn entry(sk: u64, len: u32) -> Option<*mut Conn> {
     if let Some(conn) = CONNS.get_ptr_mut(&sk) {
         // SAFETY: an element of the table; it stays valid memory while this program runs.
-        let is_unix = unsafe { (*conn).state } & state::UNIX != 0;
-        // SAFETY: as above.
-        if !is_unix || unsafe { (*conn).inode } == inode(sk) {
+        let (state, known) = unsafe { ((*conn).state, (*conn).inode) };
+        let is_same = if state & state::UNIX != 0 {
+            known == inode(sk)
+        } else {
+            state & state::LINGERS == 0 || is_closed(sk)
+        };
+        if is_same {
             return Some(conn);
         }
-        // A closed unix socket's memory, used again for another one. Only now is it known that the other is closed.
-        // SAFETY: as above.
-        if unsafe { (*conn).state } & state::ANNOUNCED != 0 {
-            crate::record::close(conn, sk);
-        }
-        return create(sk, AF_UNIX, 0, Who { tgid: 0, tid: 0 }, 0, len);
+        // A closed socket's memory, used again for another one. Only now is it known that the other is gone.
+        finish(conn, sk);
     }
     let family = stream_family(sk)?;
-    // What had arrived before a reset can still be read. An entry made now would never be removed, and would be taken
-    // for the next connection's that gets this memory.
-    if family != AF_UNIX && read_kernel::<u8>(sk + offset!(sk_state)) == Some(TCP_CLOSE) {
+    // What had arrived before a reset can still be read. The end of a connection that was closed before anything of it was seen is not waited for.
+    if family != AF_UNIX && is_closed(sk) {
         count(counter::UNTRACKED_BYTES, len as u64);
         return None;
     }
     create(sk, family, 0, Who { tgid: 0, tid: 0 }, 0, len)
+}
+
+/// TCP has closed the connection.
+#[inline(always)]
+fn is_closed(sk: u64) -> bool {
+    read_kernel::<u8>(sk + offset!(sk_state)) == Some(TCP_CLOSE)
+}
+
+/// The end of a connection: it is told, and its entry is removed.
+#[inline(always)]
+pub fn finish(conn: *const Conn, sk: u64) {
+    // SAFETY: an element of the table.
+    if unsafe { (*conn).state } & state::ANNOUNCED != 0 {
+        crate::record::close(conn, sk);
+    }
+    let _ = CONNS.remove(&sk);
 }
 
 /// Makes (or remakes) the entry of a socket.
@@ -164,15 +179,31 @@ pub fn sequence(conn: &mut Conn, sk: u64, which: u8, len: u32, exact: bool) -> u
     start
 }
 
+/// The peer will send no more.
+#[inline(always)]
+fn has_fin(sk: u64) -> bool {
+    const RCV_SHUTDOWN: u8 = 1;
+    read_kernel::<u8>(sk + offset!(sk_shutdown)).unwrap_or(0) & RCV_SHUTDOWN != 0
+}
+
+/// How far what has arrived is ahead of what was read. A FIN counts as a byte.
+#[inline(always)]
+fn unread(sk: u64) -> u32 {
+    let copied = read_kernel::<u32>(sk + offset!(copied_seq)).unwrap_or(0);
+    read_kernel::<u32>(sk + offset!(rcv_nxt)).unwrap_or(0).wrapping_sub(copied)
+}
+
 /// Whether the peer's FIN has been received and consumed.
 #[inline(always)]
 fn read_fin(sk: u64) -> bool {
-    const RCV_SHUTDOWN: u8 = 1;
-    if read_kernel::<u8>(sk + offset!(sk_shutdown)).unwrap_or(0) & RCV_SHUTDOWN == 0 {
-        return false;
-    }
-    let copied = read_kernel::<u32>(sk + offset!(copied_seq)).unwrap_or(0);
-    read_kernel::<u32>(sk + offset!(rcv_nxt)).unwrap_or(0) == copied
+    has_fin(sk) && unread(sk) == 0
+}
+
+/// Whether bytes have arrived that were not read.
+#[inline(always)]
+pub fn has_unread(sk: u64) -> bool {
+    let bytes = unread(sk).wrapping_sub(has_fin(sk) as u32);
+    bytes != 0 && bytes < 1 << 31
 }
 
 /// Flags of an entry that go into records.

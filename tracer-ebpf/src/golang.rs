@@ -4,6 +4,7 @@
 //! `(*persistConn).roundTrip` runs in the goroutine that asks, `(*persistConn).writeLoop` in the one that writes. What
 //! they say is kept here until the write is seen: `task` looks it up.
 
+use aya_ebpf::bindings::BPF_NOEXIST;
 use aya_ebpf::macros::{map, uprobe};
 use aya_ebpf::maps::{HashMap, LruHashMap};
 use aya_ebpf::programs::ProbeContext;
@@ -33,7 +34,8 @@ static GO_WRITERS: LruHashMap<[u64; 2], u64> = LruHashMap::with_max_entries(CONN
 #[map]
 static GO_FDS: LruHashMap<[u64; 2], u64> = LruHashMap::with_max_entries(CONNECTIONS, 0);
 
-/// What is known of a connection.
+/// What is known of a connection. Its first request is asked for in one thread while the goroutine that will write it
+/// begins in another: each has words of its own, which it writes as a whole, so that neither undoes what the other has just said.
 #[repr(C)]
 #[derive(Clone, Copy)]
 struct GoCall {
@@ -41,14 +43,11 @@ struct GoCall {
     task: u64,
     /// The one that created it; 0 if that is not known.
     parent: u64,
-    /// [`HAS_WRITER`], [`WRITTEN`].
-    state: u64,
+    /// The request has begun to be written: the next one is another goroutine's. Set to 0 by who asks, to 1 when it is written, which is after.
+    written: u32,
+    /// The beginning of the goroutine that writes was seen. Only that goroutine sets it.
+    has_writer: u32,
 }
-
-/// The beginning of the goroutine that writes was seen.
-const HAS_WRITER: u64 = 1;
-/// The request has begun to be written: the next one is another goroutine's.
-const WRITTEN: u64 = 2;
 
 /// Address families and types of sockets that requests go over (include/linux/socket.h, include/linux/net.h).
 const AF_UNIX: u64 = 1;
@@ -82,19 +81,15 @@ pub fn go_round_trip(ctx: ProbeContext) -> u32 {
     let Some(process) = process() else { return 0 };
     let (conn, goroutine) = receiver_and_goroutine(&ctx);
     let (task, parent) = of_goroutine(process, goroutine);
-    let key = [process.serial, conn];
-    if let Some(call) = GO_CALLS.get_ptr_mut(&key) {
-        // SAFETY: an element of the table. The connection has one request at a time, and this is what begins it.
-        let has_writer = unsafe {
-            (*call).task = task;
-            (*call).parent = parent;
-            (*call).state &= HAS_WRITER;
-            (*call).state & HAS_WRITER != 0
-        };
-        if has_writer {
-            return 0;
-        }
-    } else if GO_CALLS.insert(&key, &GoCall { task, parent, state: 0 }, 0).is_err() {
+    let Some(call) = call_on(process, conn) else { return 0 };
+    // SAFETY: an element of the table. The connection has one request at a time, and this is what begins it.
+    let has_writer = unsafe {
+        (*call).task = task;
+        (*call).parent = parent;
+        (*call).written = 0;
+        (*call).has_writer
+    };
+    if has_writer != 0 {
         return 0;
     }
     if let Some(fd) = descriptor(conn) {
@@ -115,16 +110,26 @@ pub fn go_write_loop(ctx: ProbeContext) -> u32 {
     if GO_WRITERS.insert(&[process.serial, task], &conn, 0).is_err() {
         return 0;
     }
-    let key = [process.serial, conn];
-    match GO_CALLS.get_ptr_mut(&key) {
-        // The first request may have been asked for before this goroutine ran.
-        // SAFETY: an element of the table.
-        Some(call) => unsafe { (*call).state |= HAS_WRITER },
-        None => {
-            let _ = GO_CALLS.insert(&key, &GoCall { task: 0, parent: 0, state: HAS_WRITER }, 0);
-        }
+    // The first request may have been asked for before this goroutine ran, or be asked for at this moment.
+    if let Some(call) = call_on(process, conn) {
+        // SAFETY: an element of the table, and a word that nobody else writes.
+        unsafe { (*call).has_writer = 1 };
     }
     0
+}
+
+/// What is known of a connection, to be added to. Whoever comes first makes the element; one that is there already is never
+/// replaced, because another thread may just have said in it who asks.
+#[inline(always)]
+fn call_on(process: &GoProcess, conn: u64) -> Option<*mut GoCall> {
+    let key = [process.serial, conn];
+    if let Some(call) = GO_CALLS.get_ptr_mut(&key) {
+        return Some(call);
+    }
+    let nothing = GoCall { task: 0, parent: 0, written: 0, has_writer: 0 };
+    // It fails where the other one has made it meanwhile.
+    let _ = GO_CALLS.insert(&key, &nothing, u64::from(BPF_NOEXIST));
+    GO_CALLS.get_ptr_mut(&key)
 }
 
 /// The descriptor of a connection, if what it has is certainly a socket of package `net`: everything that such a
@@ -161,11 +166,11 @@ pub fn asked_by(serial: u64, writer: u64, fd: u64, is_writer: bool, starts: bool
     unsafe {
         if starts {
             // A second message without a second question: one was missed, and nobody knows who asked.
-            if (*call).state & WRITTEN != 0 {
+            if (*call).written != 0 {
                 (*call).task = 0;
                 (*call).parent = 0;
             }
-            (*call).state |= WRITTEN;
+            (*call).written = 1;
         }
         Some(((*call).task, (*call).parent))
     }

@@ -1,13 +1,16 @@
-//! `sock:inet_sock_set_state` (Linux 4.16): a TCP connection begins (in the thread that called connect) and ends.
+//! A TCP connection begins and ends.
+//!
+//! `sock:inet_sock_set_state` (Linux 4.16) tells of the beginning, in the thread that called connect, and that TCP is done with it.
+//! A process may read after that what had arrived before: it had shut down its own side first, and the peer has answered
+//! and closed; or the peer has reset the connection. Then it ends for us when the socket goes (`tcp:tcp_destroy_sock`, Linux 4.16).
 
 use aya_ebpf::EbpfContext;
 use aya_ebpf::macros::{raw_tracepoint, tracepoint};
 use aya_ebpf::programs::{RawTracePointContext, TracePointContext};
 use tracer_common::abi::{flag, mode, state};
 
-use crate::conn::{create, now, stream_family};
+use crate::conn::{create, finish, has_unread, now, stream_family};
 use crate::maps::CONNS;
-use crate::record;
 use crate::select::{mode_now, selected};
 
 /// States of include/net/tcp_states.h.
@@ -45,6 +48,15 @@ pub fn event_state(ctx: TracePointContext) -> u32 {
     0
 }
 
+/// Arguments: `struct sock *sk`. What is lost where it is left out is the room of one connection, until its memory is used again.
+#[raw_tracepoint(tracepoint = "tcp_destroy_sock")]
+pub fn tcp_destroy(ctx: RawTracePointContext) -> i32 {
+    if mode_now() != mode::OFF {
+        gone(ctx.arg(0));
+    }
+    0
+}
+
 #[inline(always)]
 fn becomes(sk: u64, to: u64) {
     if to == TCP_SYN_SENT {
@@ -65,9 +77,17 @@ fn began(sk: u64) {
 #[inline(always)]
 fn ended(sk: u64) {
     let Some(conn) = CONNS.get_ptr_mut(&sk) else { return };
-    // SAFETY: an element of the table.
-    if unsafe { (*conn).state } & state::ANNOUNCED != 0 {
-        record::close(conn, sk);
+    if has_unread(sk) {
+        // SAFETY: an element of the table.
+        unsafe { (*conn).state |= state::LINGERS };
+        return;
     }
-    let _ = CONNS.remove(&sk);
+    finish(conn, sk);
+}
+
+#[inline(always)]
+fn gone(sk: u64) {
+    if let Some(conn) = CONNS.get_ptr_mut(&sk) {
+        finish(conn, sk);
+    }
 }

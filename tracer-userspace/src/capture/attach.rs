@@ -1,11 +1,12 @@
 //! Hooks one program in, and takes it out again.
 
+use aya::Btf;
 use aya::programs::{FEntry, FExit, KProbe, ProgramError, RawTracePoint, TracePoint};
-use aya::{Btf, Ebpf};
 
 use super::error::{LoadError, failed, os_error, refused};
 use super::events::{Events, expected};
 use super::evidence::{NO_TURNS, TURNS, WAKES};
+use super::object::Programs;
 use super::probes::{Function, Hook, Probe, Provider, Without};
 
 /// include/linux/errno.h: not one of the C library's.
@@ -24,18 +25,18 @@ pub(super) enum Attached {
 /// Loads a program and attaches it to its hook. `btf` is the running kernel's, for function exits; `events` keeps what
 /// holds programs on trace events.
 pub(super) fn attach(
-    ebpf: &mut Ebpf,
+    object: &mut Programs,
     probe: &Probe,
     btf: Option<&Btf>,
     events: &mut Events,
 ) -> Result<Attached, LoadError> {
     let result = match probe.hook {
-        Hook::RawTracepoint(name) => raw_tracepoint(ebpf, probe, name).map(|()| vec![name]),
-        Hook::SocketEvent(name) => socket_event(ebpf, probe, name, events).map(|()| vec![name]),
-        Hook::SyscallEvents(names) => syscall_events(ebpf, probe, names, events),
-        Hook::Fentry(function) => fentry(ebpf, probe, function, btf).map(|()| vec![function]),
-        Hook::Fexit(function) => fexit(ebpf, probe, function, btf).map(|()| vec![function]),
-        Hook::Kprobe(functions) | Hook::Kretprobe(functions) => kprobe(ebpf, probe, functions),
+        Hook::RawTracepoint(name) => raw_tracepoint(object, probe, name).map(|()| vec![name]),
+        Hook::SocketEvent(name) => socket_event(object, probe, name, events).map(|()| vec![name]),
+        Hook::SyscallEvents(names) => syscall_events(object, probe, names, events),
+        Hook::Fentry(function) => fentry(object, probe, function, btf).map(|()| vec![function]),
+        Hook::Fexit(function) => fexit(object, probe, function, btf).map(|()| vec![function]),
+        Hook::Kprobe(functions) | Hook::Kretprobe(functions) => kprobe(object, probe, functions),
     };
     let error = match result {
         Ok(hooks) => return Ok(Attached::At(hooks)),
@@ -51,17 +52,17 @@ pub(super) fn attach(
     }
 }
 
-fn program<'a, P>(ebpf: &'a mut Ebpf, probe: &Probe) -> Result<&'a mut P, LoadError>
+fn program<'a, P>(object: &'a mut Programs, probe: &Probe) -> Result<&'a mut P, LoadError>
 where
     &'a mut P: TryFrom<&'a mut aya::programs::Program>,
 {
-    ebpf.program_mut(probe.program).and_then(|program| program.try_into().ok()).ok_or_else(|| {
+    object.program_mut(probe.program).and_then(|program| program.try_into().ok()).ok_or_else(|| {
         LoadError::Failed { program: probe.program.to_owned(), reason: "it is not in the object".to_owned() }
     })
 }
 
-fn raw_tracepoint(ebpf: &mut Ebpf, probe: &Probe, name: &str) -> Result<(), LoadError> {
-    let program: &mut RawTracePoint = program(ebpf, probe)?;
+fn raw_tracepoint(object: &mut Programs, probe: &Probe, name: &str) -> Result<(), LoadError> {
+    let program: &mut RawTracePoint = program(object, probe)?;
     program.load().map_err(|error| refused(probe.program, &error))?;
     match program.attach(name) {
         Ok(_) => Ok(()),
@@ -75,19 +76,24 @@ fn no_tracepoint(probe: &Probe, name: &str) -> LoadError {
     LoadError::NoHook(format!("tracepoint {name} (Linux {major}.{minor} and later have)"))
 }
 
-fn socket_event(ebpf: &mut Ebpf, probe: &Probe, name: &str, events: &mut Events) -> Result<(), LoadError> {
+fn socket_event(
+    object: &mut Programs,
+    probe: &Probe,
+    name: &str,
+    events: &mut Events,
+) -> Result<(), LoadError> {
     let event = events.find("sock", name)?.ok_or_else(|| no_tracepoint(probe, name))?;
     if !event.has(expected(name)) {
         return Err(LoadError::Unsuitable("the records of its socket events are not as expected"));
     }
-    let program: &mut TracePoint = program(ebpf, probe)?;
+    let program: &mut TracePoint = program(object, probe)?;
     program.load().map_err(|error| refused(probe.program, &error))?;
     let fd = program.fd().map_err(|error| failed(probe.program, &error))?;
     events.attach(&event, fd).map_err(|error| failed(probe.program, &error))
 }
 
 fn syscall_events(
-    ebpf: &mut Ebpf,
+    object: &mut Programs,
     probe: &Probe,
     names: &'static [&'static str],
     events: &mut Events,
@@ -101,7 +107,7 @@ fn syscall_events(
     if found.is_empty() {
         return Err(LoadError::NoHook("trace events of system calls (CONFIG_FTRACE_SYSCALLS)".to_owned()));
     }
-    let program: &mut TracePoint = program(ebpf, probe)?;
+    let program: &mut TracePoint = program(object, probe)?;
     program.load().map_err(|error| refused(probe.program, &error))?;
     let fd = program.fd().map_err(|error| failed(probe.program, &error))?;
     for (_, event) in &found {
@@ -110,9 +116,9 @@ fn syscall_events(
     Ok(found.into_iter().map(|(name, _)| name).collect())
 }
 
-fn fentry(ebpf: &mut Ebpf, probe: &Probe, function: &str, btf: Option<&Btf>) -> Result<(), LoadError> {
+fn fentry(object: &mut Programs, probe: &Probe, function: &str, btf: Option<&Btf>) -> Result<(), LoadError> {
     let Some(btf) = btf else { return Err(NO_BTF) };
-    let program: &mut FEntry = program(ebpf, probe)?;
+    let program: &mut FEntry = program(object, probe)?;
     at_function(probe, function, program.load(function, btf))?;
     match program.attach() {
         Ok(_) => Ok(()),
@@ -138,9 +144,9 @@ fn no_trampoline(probe: &Probe, error: &ProgramError) -> LoadError {
     failed(probe.program, error)
 }
 
-fn fexit(ebpf: &mut Ebpf, probe: &Probe, function: &str, btf: Option<&Btf>) -> Result<(), LoadError> {
+fn fexit(object: &mut Programs, probe: &Probe, function: &str, btf: Option<&Btf>) -> Result<(), LoadError> {
     let Some(btf) = btf else { return Err(NO_BTF) };
-    let program: &mut FExit = program(ebpf, probe)?;
+    let program: &mut FExit = program(object, probe)?;
     at_function(probe, function, program.load(function, btf))?;
     match program.attach() {
         Ok(_) => Ok(()),
@@ -149,11 +155,11 @@ fn fexit(ebpf: &mut Ebpf, probe: &Probe, function: &str, btf: Option<&Btf>) -> R
 }
 
 fn kprobe(
-    ebpf: &mut Ebpf,
+    object: &mut Programs,
     probe: &Probe,
     functions: &'static [Function],
 ) -> Result<Vec<&'static str>, LoadError> {
-    let program: &mut KProbe = program(ebpf, probe)?;
+    let program: &mut KProbe = program(object, probe)?;
     program.load().map_err(|error| refused(probe.program, &error))?;
     let mut hooks = Vec::new();
     for Function(function, without) in functions {
@@ -184,13 +190,13 @@ pub(super) struct Gathered {
 
 /// Attaches what gathers evidence, as far as this kernel lets it.
 pub(super) fn gather(
-    ebpf: &mut Ebpf,
+    object: &mut Programs,
     provider: Provider,
     btf: Option<&Btf>,
     events: &mut Events,
 ) -> Gathered {
     let mut gathered = Gathered::default();
-    match attach(ebpf, &WAKES, btf, events) {
+    match attach(object, &WAKES, btf, events) {
         Ok(Attached::At(hooks)) => gathered.programs.push((&WAKES, hooks)),
         Ok(Attached::Missing(what)) => gathered.missing.push(what),
         // It is never so: without it something is missing.
@@ -201,7 +207,7 @@ pub(super) fn gather(
         return gathered;
     }
     for way in TURNS {
-        match all_of(ebpf, way, btf, events) {
+        match all_of(object, way, btf, events) {
             Ok(programs) => {
                 gathered.programs.extend(programs);
                 return gathered;
@@ -215,7 +221,7 @@ pub(super) fn gather(
 
 /// Attaches programs that are used together, or none of them.
 fn all_of(
-    ebpf: &mut Ebpf,
+    object: &mut Programs,
     probes: &'static [Probe],
     btf: Option<&Btf>,
     events: &mut Events,
@@ -223,12 +229,12 @@ fn all_of(
     let mut programs = Vec::new();
     let held = events.count();
     for probe in probes {
-        match attach(ebpf, probe, btf, events) {
+        match attach(object, probe, btf, events) {
             Ok(Attached::At(hooks)) => programs.push((probe, hooks)),
             Ok(Attached::Missing(_) | Attached::Unneeded) => {}
             Err(error) => {
                 for probe in probes {
-                    detach(ebpf, probe);
+                    detach(object, probe);
                 }
                 events.keep(held);
                 return Err(error);
@@ -239,31 +245,31 @@ fn all_of(
 }
 
 /// Takes a program out of the kernel.
-pub(super) fn detach(ebpf: &mut Ebpf, probe: &Probe) {
+pub(super) fn detach(object: &mut Programs, probe: &Probe) {
     // Failing is no matter: what is left goes with the program that holds it.
     match probe.hook {
         Hook::RawTracepoint(_) => {
-            if let Ok(program) = program::<RawTracePoint>(ebpf, probe) {
+            if let Ok(program) = program::<RawTracePoint>(object, probe) {
                 let _ = program.unload();
             }
         }
         Hook::SocketEvent(_) | Hook::SyscallEvents(_) => {
-            if let Ok(program) = program::<TracePoint>(ebpf, probe) {
+            if let Ok(program) = program::<TracePoint>(object, probe) {
                 let _ = program.unload();
             }
         }
         Hook::Fentry(_) => {
-            if let Ok(program) = program::<FEntry>(ebpf, probe) {
+            if let Ok(program) = program::<FEntry>(object, probe) {
                 let _ = program.unload();
             }
         }
         Hook::Fexit(_) => {
-            if let Ok(program) = program::<FExit>(ebpf, probe) {
+            if let Ok(program) = program::<FExit>(object, probe) {
                 let _ = program.unload();
             }
         }
         Hook::Kprobe(_) | Hook::Kretprobe(_) => {
-            if let Ok(program) = program::<KProbe>(ebpf, probe) {
+            if let Ok(program) = program::<KProbe>(object, probe) {
                 let _ = program.unload();
             }
         }

@@ -11,9 +11,6 @@ use crate::time::Nanos;
 /// of it can still be on its way, which would come too late to be used once the counts beyond it are known.
 pub const QUIET_NANOS: u64 = 20_000_000;
 
-/// How many entries are looked at before others may have the processor again: a fraction of a millisecond.
-const AT_A_TIME: usize = 64;
-
 impl Probes {
     /// Hands the waiting records to `handle`, and between them says where calls may have been missed. Returns how many
     /// there were and how many were not understood. All that was there when it began is taken: it ends when the ring is
@@ -28,7 +25,7 @@ impl Probes {
             match decode::event(&item) {
                 Some(event) => {
                     let at = event.at();
-                    if self.misses.before(at, &self.counters) {
+                    if self.misses.before(at, &self.maps) {
                         handle(Event::Missed { at });
                     }
                     handle(event);
@@ -44,40 +41,28 @@ impl Probes {
 
     /// Empties the table of connections: those of the self-check are nobody's.
     pub fn forget_connections(&mut self) {
-        let known: Vec<u64> = self.conns.keys().flatten().collect();
-        for sk in known {
-            // One that is gone already needs no removing.
-            let _ = self.conns.remove(&sk);
-        }
+        self.maps.forget_conns();
     }
 
     /// Hands the counts of those connections to `handle` that are quiet: nothing moved on them for a while before `now`, a
     /// time before the ring was last emptied. Reading changes nothing in the table.
     pub fn look(&self, conns: &[ConnId], now: Nanos, mut handle: impl FnMut(Counts)) {
-        let mut found = Vec::with_capacity(AT_A_TIME);
-        for some in conns.chunks(AT_A_TIME) {
-            let undisturbed = self.undisturbed();
-            found.extend(some.iter().filter_map(|conn| self.look_at(*conn, now)));
-            drop(undisturbed);
-            found.drain(..).for_each(&mut handle);
-        }
-    }
-
-    fn look_at(&self, conn: ConnId, now: Nanos) -> Option<Counts> {
-        let entry = self.conns.get(&conn.sk, 0).ok()?;
-        let last = Nanos(entry.rx.last.max(entry.tx.last));
-        let quiet = entry.born == conn.born && now.since(last) > QUIET_NANOS;
-        quiet.then(|| decode::counts(conn.sk, &entry, now))
+        self.maps.look(conns, |conn, entry| {
+            let last = Nanos(entry.rx.last.max(entry.tx.last));
+            if entry.born == conn.born && now.since(last) > QUIET_NANOS {
+                handle(decode::counts(conn.sk, entry, now));
+            }
+        });
     }
 
     /// Hands the counts of all connections to `handle`. For the end, when nothing changes any more: while others add
     /// and remove entries, walking the table may miss some.
     pub fn all_counts(&self, now: Nanos, mut handle: impl FnMut(Counts)) {
-        for (sk, conn) in self.conns.iter().flatten() {
+        self.maps.all_conns(|sk, conn| {
             if conn.state & state::ANNOUNCED != 0 {
-                handle(decode::counts(sk, &conn, now));
+                handle(decode::counts(sk, conn, now));
             }
-        }
+        });
     }
 }
 

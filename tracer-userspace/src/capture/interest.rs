@@ -2,11 +2,11 @@
 
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-use aya::Ebpf;
 use aya::programs::RawTracePoint;
 use tracer_common::abi::{ConnId, proto};
 
 use super::error::LoadError;
+use super::object::Programs;
 use super::peek::run_with;
 use crate::protocol::Interest;
 
@@ -17,9 +17,9 @@ pub(super) struct Teller {
 
 impl Teller {
     /// Loads the program.
-    pub(super) fn load(ebpf: &mut Ebpf) -> Result<Self, LoadError> {
+    pub(super) fn load(object: &mut Programs) -> Result<Self, LoadError> {
         let failed = |reason: String| LoadError::Failed { program: "interest".to_owned(), reason };
-        let program: &mut RawTracePoint = ebpf
+        let program: &mut RawTracePoint = object
             .program_mut("interest")
             .and_then(|program| program.try_into().ok())
             .ok_or_else(|| failed("it is not in its object".to_owned()))?;

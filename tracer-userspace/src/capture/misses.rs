@@ -7,13 +7,12 @@
 use std::fs::read_to_string;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 
-use aya::Ebpf;
-use aya::maps::{MapData, PerCpuArray};
+use tracer_common::abi::counter;
 
 use super::drain::kernel_now;
-use super::load::missed_returns;
+use super::maps::Maps;
+use super::object::Programs;
 use super::probes::{Probe, Provider, Watches};
-use super::undisturbed::Undisturbed;
 use crate::time::Nanos;
 
 /// Runs of programs that were left out.
@@ -43,7 +42,7 @@ pub(super) struct Misses {
 impl Misses {
     /// For the attached programs.
     pub fn of<'a>(
-        ebpf: &Ebpf,
+        object: &Programs,
         probes: impl Iterator<Item = &'a Probe>,
         provider: Provider,
         possible: bool,
@@ -58,7 +57,7 @@ impl Misses {
             until: Nanos(0),
         };
         for probe in probes {
-            let Some(fd) = ebpf.program(probe.program).and_then(|program| program.fd().ok()) else {
+            let Some(fd) = object.program(probe.program).and_then(|program| program.fd().ok()) else {
                 continue;
             };
             match probe.watches(provider) {
@@ -82,26 +81,26 @@ impl Misses {
 
     /// Whether calls may have been missed before a record of that time and after what was known so far. What was read after a record was made covers the record: so the counts are
     /// read once per handful of records.
-    pub fn before(&mut self, record: Nanos, counters: &PerCpuArray<MapData, u64>) -> bool {
+    pub fn before(&mut self, record: Nanos, maps: &Maps) -> bool {
         if !self.possible || record < self.until {
             return false;
         }
         self.until = kernel_now();
-        let calls = self.all(counters);
+        let calls = self.all(maps);
         let rose = calls > self.known;
         self.known = calls;
         rose
     }
 
     /// What was missed until now was of the tracer's own connections.
-    pub fn forget(&mut self, counters: &PerCpuArray<MapData, u64>) {
-        self.known = self.all(counters);
+    pub fn forget(&mut self, maps: &Maps) {
+        self.known = self.all(maps);
     }
 
     /// With the returns that the probes know that they missed.
-    fn all(&self, counters: &PerCpuArray<MapData, u64>) -> u64 {
-        let _undisturbed = self.counts_returns.then(Undisturbed::begin);
-        let returns = if self.counts_returns { missed_returns(counters) } else { 0 };
+    fn all(&self, maps: &Maps) -> u64 {
+        // Calls whose return the probes know that they missed.
+        let returns = if self.counts_returns { maps.counter(counter::MISSED_RETURNS) } else { 0 };
         let calls = self.last.map_or_else(|| sum(&self.calls), |last| last.calls);
         calls.saturating_add(returns)
     }

@@ -1,6 +1,6 @@
 //! From the kernel to [`crate::event::Event`]: features and offsets, load, self-check, attach, drain, detach; and what
 //! else must be asked of the system (processes, sockets, the host). Nothing outside this module talks to the kernel,
-//! and only `start`, `load`, `attach`, `interest`, `error`, `peek`, `drain`, `misses`, `run_time` and `golang::attached` know aya.
+//! and only `start`, `object`, `maps`, `load`, `attach`, `interest`, `error`, `peek`, `run_time` and `golang::attached` know aya.
 
 mod attach;
 pub mod btf;
@@ -17,7 +17,9 @@ pub(crate) mod fuzzed;
 mod golang;
 mod interest;
 pub mod load;
+mod maps;
 mod misses;
+mod object;
 pub mod offsets;
 pub mod own;
 pub mod peek;

@@ -2,6 +2,11 @@
 //! BPF_PROG_TEST_RUN (raw tracepoints since Linux 5.10). What this may do, the probes may do too; it serves to find
 //! and to check the offsets that they read at, on sockets and tasks of the tracer's own.
 
+#![expect(
+    clippy::disallowed_types,
+    reason = "an object of its own, gone before the probes are attached to anybody's calls"
+)]
+
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -221,6 +221,8 @@ pub const PROBES: &[Probe] = &[
     tracepoint("sys_exit", "sys_exit", (4, 17), Provider::SyscallExit),
     // Without it a closed connection's memory could be taken for another connection's.
     common("tcp_state", "inet_sock_set_state", Without::Fails),
+    // Without it connections that were closed with something left to read would stay in the table.
+    common("tcp_destroy", "tcp_destroy_sock", Without::Fails),
     common(
         "process_fork",
         "sched_process_fork",
@@ -256,6 +258,8 @@ impl Probe {
         match self.hook.tracepoint() {
             Some("inet_sock_set_state") if provider == Provider::SocketEvents => Watches::Twice,
             Some("inet_sock_set_state") => Watches::Changes,
+            // Connections that end without it are seen by the above; the entry of another one is known for what it is when its memory is used again.
+            Some("tcp_destroy_sock") => Watches::Twice,
             _ if self.provider.is_some() => Watches::Calls,
             _ => Watches::Changes,
         }

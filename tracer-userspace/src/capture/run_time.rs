@@ -5,9 +5,9 @@
 
 use std::os::fd::OwnedFd;
 
-use aya::Ebpf;
 use aya::sys::{Stats, enable_stats};
 
+use super::object::Programs;
 use crate::time::Nanos;
 
 /// For so long, ns.
@@ -75,10 +75,10 @@ impl RunTime {
 }
 
 /// What the kernel counted for these programs so far.
-pub(super) fn so_far<'a>(ebpf: &Ebpf, programs: impl Iterator<Item = &'a str>) -> Measured {
+pub(super) fn so_far<'a>(object: &Programs, programs: impl Iterator<Item = &'a str>) -> Measured {
     let mut sum = Measured::default();
     for name in programs {
-        if let Some(info) = ebpf.program(name).and_then(|program| program.info().ok()) {
+        if let Some(info) = object.program(name).and_then(|program| program.info().ok()) {
             sum.runs += info.run_count();
             sum.nanos += u64::try_from(info.run_time().as_nanos()).unwrap_or(u64::MAX);
         }

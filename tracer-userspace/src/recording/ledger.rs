@@ -184,7 +184,7 @@ impl RunLedger {
         );
         add("message heads: their memory was not present", self.kernel.read_fault, None);
         add(
-            "bytes: read from sockets that the kernel had closed already, or that did not fit into its table",
+            "bytes: read from sockets that TCP had closed before anything of them was seen, or that did not fit into the kernel's table",
             self.kernel.untracked_bytes,
             None,
         );

@@ -8,15 +8,14 @@ use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 
-use aya::Ebpf;
-use aya::maps::{HashMap, MapData};
 use aya::programs::UProbe;
 use aya::programs::uprobe::UProbeScope;
 use rustc_hash::FxHashMap;
 use tracer_common::golang::GoProcess;
 
 use super::super::error::{LoadError, failed, refused};
-use super::super::undisturbed::Undisturbed;
+use super::super::maps::Maps;
+use super::super::object::Programs;
 use super::handover::Place;
 use super::{Program, examine};
 
@@ -41,7 +40,6 @@ enum Known {
 
 /// The Go processes.
 pub struct Goroutines {
-    processes: HashMap<MapData, u32, GoProcess>,
     known: FxHashMap<Id, Known>,
     /// Programs with probes.
     probed: usize,
@@ -57,13 +55,13 @@ const NO_POINTER: &str = "where this kernel keeps a thread's pointer is not know
 
 impl Goroutines {
     /// None yet. `possible`: the kernel's side can find a thread's pointer.
-    pub fn new(processes: HashMap<MapData, u32, GoProcess>, possible: bool) -> Self {
-        Self { processes, known: FxHashMap::default(), probed: 0, loaded: false, possible, serial: 0 }
+    pub fn new(possible: bool) -> Self {
+        Self { known: FxHashMap::default(), probed: 0, loaded: false, possible, serial: 0 }
     }
 
     /// A process of a Go program: from now on the records tell its goroutines. What cannot be told of it is returned,
     /// once a program: sentences.
-    pub fn add(&mut self, ebpf: &mut Ebpf, pid: u32) -> Vec<String> {
+    pub fn add(&mut self, object: &mut Programs, maps: &mut Maps, pid: u32) -> Vec<String> {
         let mut notes = Vec::new();
         let path = PathBuf::from(format!("/proc/{pid}/exe"));
         // Whoever has ended meanwhile is nothing to tell of.
@@ -75,7 +73,7 @@ impl Goroutines {
             }
             let known = self.look(&path, &mut notes);
             if let Known::Program(program) = &known {
-                notes.extend(self.probe(ebpf, program, &path));
+                notes.extend(self.probe(object, program, &path));
             }
             let name = std::fs::read_link(&path).unwrap_or_else(|_| path.clone());
             for note in &mut notes {
@@ -86,8 +84,7 @@ impl Goroutines {
         if let Some(Known::Program(program)) = self.known.get(&id) {
             self.serial += 1;
             let told = process(program, pid, self.serial);
-            let _undisturbed = Undisturbed::begin();
-            if let Some(Err(error)) = told.map(|told| self.processes.insert(pid, told, 0)) {
+            if let Some(Err(error)) = told.map(|told| maps.add_go(pid, told)) {
                 log::info!("process {pid}: {error}");
             }
         }
@@ -111,7 +108,7 @@ impl Goroutines {
     }
 
     /// Puts the probes on a program, if it has a use for them.
-    fn probe(&mut self, ebpf: &mut Ebpf, program: &Program, path: &PathBuf) -> Option<String> {
+    fn probe(&mut self, object: &mut Programs, program: &Program, path: &PathBuf) -> Option<String> {
         let handover = match program.handover {
             Ok(handover) => handover,
             Err(super::Missing::NotUsed) => return None,
@@ -120,8 +117,8 @@ impl Goroutines {
         if self.probed >= MAX_PROBED {
             return Some(not_probed("too many other programs are watched"));
         }
-        let place = |ebpf: &mut Ebpf, name: &'static str, place: Place| -> Result<(), LoadError> {
-            let program = uprobe(ebpf, name)?;
+        let place = |object: &mut Programs, name: &'static str, place: Place| -> Result<(), LoadError> {
+            let program = uprobe(object, name)?;
             program
                 .attach(place.offset, path, UProbeScope::AllProcesses)
                 .map_err(|error| failed(name, &error))?;
@@ -131,10 +128,10 @@ impl Goroutines {
             Ok(())
         };
         let put = self
-            .load(ebpf)
+            .load(object)
             // The writers first: a request that is asked for in between is then nobody's, not another's.
-            .and_then(|()| place(ebpf, WRITE_LOOP, handover.write_loop))
-            .and_then(|()| place(ebpf, ROUND_TRIP, handover.round_trip));
+            .and_then(|()| place(object, WRITE_LOOP, handover.write_loop))
+            .and_then(|()| place(object, ROUND_TRIP, handover.round_trip));
         match put {
             Ok(()) => {
                 self.probed += 1;
@@ -144,10 +141,10 @@ impl Goroutines {
         }
     }
 
-    fn load(&mut self, ebpf: &mut Ebpf) -> Result<(), LoadError> {
+    fn load(&mut self, object: &mut Programs) -> Result<(), LoadError> {
         if !self.loaded {
             for name in [ROUND_TRIP, WRITE_LOOP] {
-                uprobe(ebpf, name)?.load().map_err(|error| refused(name, &error))?;
+                uprobe(object, name)?.load().map_err(|error| refused(name, &error))?;
             }
             self.loaded = true;
         }
@@ -155,24 +152,24 @@ impl Goroutines {
     }
 
     /// What will be missing of every Go program on this kernel: ends of sentences. Puts the programs into the kernel.
-    pub fn troubles(&mut self, ebpf: &mut Ebpf) -> Vec<String> {
+    pub fn troubles(&mut self, object: &mut Programs) -> Vec<String> {
         let mut troubles = Vec::new();
         if !self.possible {
             troubles.push(format!("which goroutine of a Go program does what ({NO_POINTER})"));
-        } else if let Err(error) = self.load(ebpf) {
+        } else if let Err(error) = self.load(object) {
             troubles.push(format!("for which goroutine Go's net/http makes a call ({error})"));
         }
         troubles
     }
 
     /// Takes the probes away.
-    pub fn detach(&mut self, ebpf: &mut Ebpf) {
+    pub fn detach(&mut self, object: &mut Programs) {
         if !std::mem::take(&mut self.loaded) {
             return;
         }
         for name in [ROUND_TRIP, WRITE_LOOP] {
             // Failing is no matter: what is left goes with the program that holds it.
-            if let Ok(program) = uprobe(ebpf, name) {
+            if let Ok(program) = uprobe(object, name) {
                 let _ = program.unload();
             }
         }
@@ -183,8 +180,8 @@ fn not_probed(why: &str) -> String {
     format!("for whom it calls other services is not seen: {why}")
 }
 
-fn uprobe<'a>(ebpf: &'a mut Ebpf, name: &'static str) -> Result<&'a mut UProbe, LoadError> {
-    ebpf.program_mut(name).and_then(|program| program.try_into().ok()).ok_or_else(|| LoadError::Failed {
+fn uprobe<'a>(object: &'a mut Programs, name: &'static str) -> Result<&'a mut UProbe, LoadError> {
+    object.program_mut(name).and_then(|program| program.try_into().ok()).ok_or_else(|| LoadError::Failed {
         program: name.to_owned(),
         reason: "it is not in the object".to_owned(),
     })
