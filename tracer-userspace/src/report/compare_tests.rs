@@ -34,7 +34,10 @@ fn compared(before: &Table, after: &Table) -> Vec<Compared> {
 #[test]
 fn what_was_not_seen_to_its_end_is_told_and_not_measured() {
     let cut = |lines: Vec<String>| -> Vec<String> {
-        lines.into_iter().map(|line| line.replace("{\"error\":false", "{\"tracer.incomplete\":true")).collect()
+        lines
+            .into_iter()
+            .map(|line| line.replace("{\"error\":false", "{\"tracer.incomplete\":true"))
+            .collect()
     };
     let mut hangs = requests("hangs", spread(200, 1.0));
     let tail = hangs.split_off(150);
