@@ -61,31 +61,25 @@ pub fn inode(sk: u64) -> u64 {
 pub fn entry(sk: u64, len: u32) -> Option<*mut Conn> {
     if let Some(conn) = CONNS.get_ptr_mut(&sk) {
         // SAFETY: an element of the table; it stays valid memory while this program runs.
-        let (state, known) = unsafe { ((*conn).state, (*conn).inode) };
-        let is_same = if state & state::UNIX != 0 {
-            known == inode(sk)
-        } else {
-            state & state::LINGERS == 0 || is_closed(sk)
-        };
-        if is_same {
+        let is_unix = unsafe { (*conn).state } & state::UNIX != 0;
+        // SAFETY: as above.
+        if !is_unix || unsafe { (*conn).inode } == inode(sk) {
             return Some(conn);
         }
-        // A closed socket's memory, used again for another one. Only now is it known that the other is gone.
-        finish(conn, sk);
+        // A closed unix socket's memory, used again for another one. Only now is it known that the other is closed.
+        // SAFETY: as above.
+        if unsafe { (*conn).state } & state::ANNOUNCED != 0 {
+            crate::record::close(conn, sk);
+        }
+        return create(sk, AF_UNIX, 0, Who { tgid: 0, tid: 0 }, 0, len);
     }
     let family = stream_family(sk)?;
     // What had arrived before a reset can still be read. The end of a connection that was closed before anything of it was seen is not waited for.
-    if family != AF_UNIX && is_closed(sk) {
+    if family != AF_UNIX && read_kernel::<u8>(sk + offset!(sk_state)) == Some(TCP_CLOSE) {
         count(counter::UNTRACKED_BYTES, len as u64);
         return None;
     }
     create(sk, family, 0, Who { tgid: 0, tid: 0 }, 0, len)
-}
-
-/// TCP has closed the connection.
-#[inline(always)]
-fn is_closed(sk: u64) -> bool {
-    read_kernel::<u8>(sk + offset!(sk_state)) == Some(TCP_CLOSE)
 }
 
 /// The end of a connection: it is told, and its entry is removed.

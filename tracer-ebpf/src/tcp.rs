@@ -15,6 +15,7 @@ use crate::select::{mode_now, selected};
 
 /// States of include/net/tcp_states.h.
 const TCP_SYN_SENT: u64 = 2;
+const TCP_SYN_RECV: u64 = 3;
 const TCP_CLOSE: u64 = 7;
 
 /// Arguments: `const struct sock *sk, const int oldstate, const int newstate`.
@@ -61,6 +62,11 @@ pub fn tcp_destroy(ctx: RawTracePointContext) -> i32 {
 fn becomes(sk: u64, to: u64) {
     if to == TCP_SYN_SENT {
         began(sk);
+    } else if to == TCP_SYN_RECV {
+        // What lingers here is of another connection, whose end was missed.
+        if has_lingered(sk) {
+            gone(sk);
+        }
     } else if to == TCP_CLOSE && mode_now() != mode::OFF {
         ended(sk);
     }
@@ -83,6 +89,12 @@ fn ended(sk: u64) {
         return;
     }
     finish(conn, sk);
+}
+
+#[inline(always)]
+fn has_lingered(sk: u64) -> bool {
+    // SAFETY: an element of the table.
+    CONNS.get_ptr_mut(&sk).is_some_and(|conn| unsafe { (*conn).state } & state::LINGERS != 0)
 }
 
 #[inline(always)]
