@@ -18,7 +18,9 @@ mod raw;
 mod reader;
 mod window;
 mod wire;
+mod wire_exchange;
 mod wire_learned;
+mod wire_process;
 mod writer;
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod connects;
 mod joins;
 mod messages;
 mod models;
+mod outcome;
 mod output;
 mod repeats;
 mod scenario;
