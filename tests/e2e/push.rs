@@ -22,6 +22,7 @@ use tracer_tests::{net, pace, paths};
 
 const NEEDS: &[Need] = &[Need::Tracer];
 const NGINX: &[Need] = &[Need::Command("nginx")];
+const OPENSSL: &[Need] = &[Need::Command("nginx"), Need::Command("openssl")];
 /// Requests of a recording: two spans each.
 const REQUESTS: usize = 40;
 /// What the end of a recording gives the collector, and what else ending takes.
@@ -37,6 +38,12 @@ fn main() -> ExitCode {
         vec![
             test("a_collector_gets_every_span_once", a_collector_gets_every_span_once).needing(NGINX),
             test("dead_collectors_stall_nothing", dead_collectors_stall_nothing).needing(NGINX),
+            test(
+                "a_second_signal_ends_the_wait_for_a_collector",
+                a_second_signal_ends_the_wait_for_a_collector,
+            )
+            .needing(NGINX),
+            test("a_certificate_is_checked", a_certificate_is_checked).needing(OPENSSL),
             test("what_is_refused_for_now_is_sent_again", what_is_refused_for_now_is_sent_again),
             test("what_is_refused_for_good_is_counted", what_is_refused_for_good_is_counted),
             test("zipkin_gets_its_own_form", zipkin_gets_its_own_form),
@@ -53,6 +60,8 @@ fn fixture() -> PathBuf {
 struct Collector {
     grpc: u16,
     http: u16,
+    /// What the collector forwards to.
+    behind: u16,
     taken: Scratch,
     _processes: [Process; 2],
 }
@@ -76,15 +85,24 @@ impl Collector {
             .start(taken.path())?;
         net::wait_for_port(grpc, &mut agent)?;
         net::wait_for_port(http, &mut agent)?;
-        Ok(Self { grpc, http, taken, _processes: [reader, agent] })
+        Ok(Self { grpc, http, behind, taken, _processes: [reader, agent] })
     }
 
     /// Waits until what was pushed has come through, and compares it with the file.
     fn compare(&self, otlp: &str) -> Result<String> {
+        self.wait_until("compare", otlp)
+    }
+
+    /// Waits until the last metrics have come through, and compares them with the spans.
+    fn compare_metrics(&self, traces: &str) -> Result<String> {
+        self.wait_until("metrics", traces)
+    }
+
+    fn wait_until(&self, what: &str, file: &str) -> Result<String> {
         let compare = Spec::new(paths::deps_dir()?.join("venv/bin/python"))?.args([
             reader(),
-            "compare".to_owned(),
-            otlp.to_owned(),
+            what.to_owned(),
+            file.to_owned(),
             shown(&self.taken),
         ]);
         let end = Instant::now() + pace::limit(Duration::from_secs(5));
@@ -118,9 +136,18 @@ fn shown(scratch: &Scratch) -> String {
 }
 
 /// Records requests to nginx while pushing; `ports` are recorded besides.
-fn record(url: &str, ports: &[u16]) -> Result<(Recording, Duration)> {
+fn record(args: &[&str], ports: &[u16]) -> Result<(Recording, Duration)> {
+    let tracer = traced(args, ports)?;
+    let recording = tracer.stop()?;
+    let stopping = recording.stopping;
+    ensure!(recording.trace.spans.len() == 2 * REQUESTS, "{} spans", recording.trace.spans.len());
+    Ok((recording, stopping))
+}
+
+/// A recording with these arguments that has seen requests to nginx.
+fn traced(args: &[&str], ports: &[u16]) -> Result<Tracer> {
     let nginx = nginx::start(&Options::default())?;
-    let mut args = vec!["--push".to_owned(), url.to_owned()];
+    let mut args: Vec<String> = args.iter().map(|&arg| arg.to_owned()).collect();
     for port in ports.iter().copied().chain([nginx.port()]) {
         args.extend(["--port".to_owned(), port.to_string()]);
     }
@@ -132,18 +159,16 @@ fn record(url: &str, ports: &[u16]) -> Result<(Recording, Duration)> {
     }
     // Longer than a batch waits, where what is sent meanwhile counts.
     thread::sleep(pace::limit(Duration::from_millis(if ports.is_empty() { 200 } else { 1_200 })));
-    let recording = tracer.stop()?;
-    let stopping = recording.stopping;
-    ensure!(recording.trace.spans.len() == 2 * REQUESTS, "{} spans", recording.trace.spans.len());
-    Ok((recording, stopping))
+    Ok(tracer)
 }
 
 /// While recording over gRPC, and from the file over HTTP in both forms. The recording sees the collector's port, too: what the
-/// tracer itself sends there is in no trace.
+/// tracer itself sends there is in no trace. Metrics come with the recordings, in each form; their counts are those of the spans.
 fn a_collector_gets_every_span_once() -> Result<String> {
     let collector = Collector::start()?;
     let grpc = format!("otlp+grpc://127.0.0.1:{}", collector.grpc);
-    let (recording, _) = record(&grpc, &[collector.grpc])?;
+    let gzip = ["--push", &grpc, "--push-compression", "gzip"];
+    let (recording, _) = record(&gzip, &[collector.grpc])?;
     let delivered = recording.ledger.count("spans_delivered")?;
     ensure!(delivered == 2 * REQUESTS as u64, "{delivered} spans delivered:\n{}", recording.said);
     ensure!(recording.ledger.count("spans_not_delivered")? == 0, "{}", recording.said);
@@ -151,13 +176,122 @@ fn a_collector_gets_every_span_once() -> Result<String> {
     let otlp = scratch.join("traces.otlp.jsonl").to_string_lossy().into_owned();
     let traces = recording.output.to_string_lossy().into_owned();
     export(&[&traces, "-o", &otlp], 0)?;
-    let mut said = vec![format!("gRPC: {}", collector.compare(&otlp)?)];
-    for language in ["otlp", "otlp+json"] {
+    let mut said =
+        vec![format!("gRPC: {}, {}", collector.compare(&otlp)?, collector.compare_metrics(&traces)?)];
+    check_metrics(&recording)?;
+    // Compressed as it would be to another host, and not.
+    for (language, compression) in [("otlp", "gzip"), ("otlp+json", "none")] {
         collector.clear()?;
-        export(&[&traces, "--push", &format!("{language}+http://localhost:{}", collector.http)], 0)?;
+        let url = format!("{language}+http://localhost:{}", collector.http);
+        export(&[&traces, "--push", &url, "--push-compression", compression], 0)?;
         said.push(format!("{language}: {}", collector.compare(&otlp)?));
     }
-    Ok(said.join(", "))
+    for (url, compression) in [
+        (format!("otlp+http://127.0.0.1:{}", collector.http), "gzip"),
+        // This rotel reads no whole numbers of metrics in JSON, which are text (ProtoJSON); OpenTelemetry's classes do.
+        (format!("otlp+json+http://127.0.0.1:{}", collector.behind), "none"),
+    ] {
+        collector.clear()?;
+        let recording = traced(&["--push", &url, "--push-compression", compression], &[])?.stop()?;
+        check_metrics(&recording)?;
+        let traces = recording.output.to_string_lossy().into_owned();
+        said.push(format!("metrics, {compression}: {}", collector.compare_metrics(&traces)?));
+    }
+    Ok(said.join("; "))
+}
+
+/// All of them were delivered.
+fn check_metrics(recording: &Recording) -> Result<()> {
+    let count = |name| recording.ledger.count(name);
+    let (delivered, lost) = (count("metric_points_delivered")?, count("metric_points_not_delivered")?);
+    ensure!(delivered > 0 && lost == 0, "{delivered} data points delivered, {lost} not:\n{}", recording.said);
+    Ok(())
+}
+
+/// A collector that takes connections and never answers is waited for, until a second signal: then all is told and written all the same.
+fn a_second_signal_ends_the_wait_for_a_collector() -> Result<String> {
+    let silent = TcpListener::bind("127.0.0.1:0")?;
+    let mut tracer = traced(&["--push", &format!("otlp+http://{}", silent.local_addr()?)], &[])?;
+    tracer.signal(libc::SIGINT)?;
+    tracer.wait_for("tracer: pushing to 127.0.0.1", pace::limit(FLUSH))?;
+    tracer.signal(libc::SIGINT)?;
+    let recording = tracer.finish_as(130)?;
+    ensure!(recording.trace.spans.len() == 2 * REQUESTS, "{} spans", recording.trace.spans.len());
+    let lost = recording.ledger.count("spans_not_delivered")?;
+    ensure!(lost == 2 * REQUESTS as u64, "{lost} not delivered:\n{}", recording.said);
+    ensure!(recording.ledger.count("metric_points_not_delivered")? > 0, "{}", recording.said);
+    ensure!(recording.said.contains("when a second signal ended the wait"), "{}", recording.said);
+    Ok(format!("gone after {} ms", recording.stopping.as_millis()))
+}
+
+/// A collector with TLS, whose certificate an authority of the moment has signed; with it nobody else's is trusted.
+fn a_certificate_is_checked() -> Result<String> {
+    let scratch = Scratch::new()?;
+    let file = |name: &str| scratch.join(name).to_string_lossy().into_owned();
+    let openssl = |args: &[&str]| process::run(&Spec::new("openssl")?.args(args.iter().copied()));
+    let (ca, ca_key) = (file("ca.pem"), file("ca.key"));
+    let (certificate, key, request) = (file("collector.pem"), file("collector.key"), file("collector.csr"));
+    let extension = file("extension");
+    fs::write(&extension, "subjectAltName=IP:127.0.0.1\nbasicConstraints=CA:FALSE\n")?;
+    let new = ["req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"];
+    openssl(
+        &[&new[..], &["-x509", "-days", "2", "-subj", "/CN=authority", "-keyout", &ca_key, "-out", &ca]]
+            .concat(),
+    )?;
+    openssl(&[&new[..], &["-subj", "/CN=collector", "-keyout", &key, "-out", &request]].concat())?;
+    openssl(&[
+        "x509",
+        "-req",
+        "-in",
+        &request,
+        "-CA",
+        &ca,
+        "-CAkey",
+        &ca_key,
+        "-days",
+        "2",
+        "-extfile",
+        &extension,
+        "-out",
+        &certificate,
+    ])?;
+    let port = net::free_port()?;
+    let taken = Scratch::new()?;
+    let mut reader = Spec::new(paths::deps_dir()?.join("venv/bin/python"))?
+        .args([reader(), "serve".to_owned(), port.to_string(), shown(&taken), certificate, key])
+        .start(taken.path())?;
+    net::wait_for_port(port, &mut reader)?;
+
+    let fixture = fixture().to_string_lossy().into_owned();
+    let url = format!("otlp+https://127.0.0.1:{port}");
+    let told = export(&[&fixture, "--push", &url, "--push-ca", &ca], 0)?;
+    ensure!(told.contains("52 spans delivered"), "{told}");
+    // Not for this name.
+    let named = format!("otlp+https://localhost:{port}");
+    let told = export(&[&fixture, "--push", &named, "--push-ca", &ca], 1)?;
+    ensure!(told.contains("certificate is not accepted") && told.contains("a name that it is for"), "{told}");
+    // Not spoken to in its language, and what does not speak TLS.
+    let told = export(&[&fixture, "--push", &format!("otlp+grpcs://127.0.0.1:{port}")], 1)?;
+    ensure!(told.contains("certificate is not accepted"), "{told}");
+    let plain = TcpListener::bind("127.0.0.1:0")?;
+    let url_of_plain = format!("otlp+https://{}", plain.local_addr()?);
+    thread::spawn(move || {
+        for mut stream in plain.incoming().map_while(Result::ok) {
+            // As web servers do; that it cannot be sent is seen at the other end.
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+        }
+    });
+    let told = export(&[&fixture, "--push", &url_of_plain, "--push-ca", &ca], 1)?;
+    ensure!(told.contains("does not speak TLS"), "{told}");
+
+    // Not trusted: it is told at once, what comes is counted, and nothing waits.
+    let (recording, stopping) = record(&["--push", &url], &[])?;
+    let warned = recording.said.matches("certificate is not accepted").count();
+    ensure!(recording.said.contains("--push-ca FILE"), "what to do is not told:\n{}", recording.said);
+    let lost = recording.ledger.count("spans_not_delivered")?;
+    ensure!(lost == 2 * REQUESTS as u64, "{lost} not delivered:\n{}", recording.said);
+    ensure!(stopping < FLUSH, "it ended {stopping:?} after the signal:\n{}", recording.said);
+    Ok(format!("told {warned} times, ended {:.1} s after the signal", stopping.as_secs_f64()))
 }
 
 /// Runs `tracer export`.
@@ -176,7 +310,7 @@ fn dead_collectors_stall_nothing() -> Result<String> {
     thread::scope(|scope| {
         let both = [silent_url, absent_url].map(|url| {
             scope.spawn(move || -> Result<String> {
-                let (recording, stopping) = record(&url, &[])?;
+                let (recording, stopping) = record(&["--push", &url], &[])?;
                 let lost = recording.ledger.count("spans_not_delivered")?;
                 ensure!(lost == 2 * REQUESTS as u64, "{lost} not delivered:\n{}", recording.said);
                 ensure!(recording.ledger.count("spans_delivered")? == 0, "{}", recording.said);
@@ -184,7 +318,7 @@ fn dead_collectors_stall_nothing() -> Result<String> {
                 let words = format!("spans: not delivered to {host}: not confirmed 5 s after the end");
                 ensure!(recording.said.contains(&words), "the reason is not told:\n{}", recording.said);
                 if url.contains("grpc") {
-                    let warned = recording.said.matches("tracer: pushing to").count();
+                    let warned = recording.said.matches("tracer: pushing spans to").count();
                     ensure!(
                         warned == 1 && recording.said.contains("refused"),
                         "warned {warned} times:\n{}",

@@ -183,11 +183,16 @@ impl Tracer {
     }
 
     /// Waits for its own end (`-d`, a command that ends) and reads what it left.
-    pub fn finish(mut self) -> Result<Recording> {
+    pub fn finish(self) -> Result<Recording> {
+        self.finish_as(0)
+    }
+
+    /// As [`Tracer::finish`], with an exit code of the test's choice.
+    pub fn finish_as(mut self, code: i32) -> Result<Recording> {
         let start = Instant::now();
         let end = self.end(pace::limit(FINISH))?;
         let stopping = start.elapsed();
-        ensure!(end.status.success(), "the tracer ended with {}:\n{}", end.status, end.said);
+        ensure!(end.status.code() == Some(code), "the tracer ended with {}:\n{}", end.status, end.said);
         let trace = Trace::read(&self.output).with_context(|| format!("the tracer said:\n{}", end.said))?;
         let ledger = read_json(&self.scratch.join("ledger.json"))?;
         Ok(Recording {

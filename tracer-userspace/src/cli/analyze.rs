@@ -19,7 +19,7 @@ use crate::analysis::{Analysis, Observation};
 use crate::exchange::Step;
 use crate::export::formats::Host;
 use crate::protocol::headers::Headers;
-use crate::recording::push::{Delivery, Pace};
+use crate::recording::push::Pace;
 use crate::recording::spans::SpanFile;
 use crate::report::account::{Account, Spans};
 use crate::report::summary::Summary;
@@ -45,19 +45,20 @@ pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
     }
     let spans = output::span_file(create(&args.output)?, &args.output, Host::default(), u64::MAX)?;
     // Where it was recorded is another host, perhaps.
-    let mut spans = spans.pushed(args.push.begin(&own_calls(), Host::default(), Pace::Patient)?);
+    let mut spans = spans.pushed(args.push.begin(&own_calls(), Host::default(), Pace::Patient, false)?);
     let mut analysis = learned::analysis(reader.description().clock, &args.links, &headers)?;
     let mut shown = BTreeSet::new();
     let mut account = read(&mut reader, &headers, &mut shown, &mut analysis, &mut spans)
         .with_context(|| format!("cannot read {name}"))?;
     analysis.finish(&mut |span| spans.span(&span));
-    spans.finish();
+    spans.finish(None);
 
     let stats = analysis.stats();
     // What the recording pushed is another matter.
     account.pushed_to = spans.delivery.as_ref().map(|delivery| delivery.to.clone());
-    account.spans_delivered = spans.delivery.as_ref().map_or(0, |delivery| delivery.delivered);
-    account.spans_not_delivered = spans.delivery.as_ref().map_or(0, Delivery::lost);
+    account.spans_delivered = spans.delivery.as_ref().map_or(0, |delivery| delivery.spans.delivered);
+    (account.metric_points_delivered, account.metric_points_not_delivered) = (0, 0);
+    account.spans_not_delivered = spans.delivery.as_ref().map_or(0, |delivery| delivery.spans.lost());
     account.spans = Some(Spans::of(&stats, spans.unwritten));
     remarks::say(&name, &remarks::secrets(&reader, account.unmasked));
     let summary = Summary { account, services: Some(spans.tally), stats };
@@ -73,7 +74,7 @@ pub fn run(args: &AnalyzeArgs) -> Result<ExitCode> {
     if let Some(delivery) = &spans.delivery {
         eprintln!("{}", told(delivery));
     }
-    if spans.delivery.as_ref().is_some_and(|delivery| delivery.lost() > 0) {
+    if spans.delivery.as_ref().is_some_and(|delivery| delivery.spans.lost() > 0) {
         return Ok(ExitCode::FAILURE);
     }
     Ok(if reader.damages.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(BAD_INPUT) })

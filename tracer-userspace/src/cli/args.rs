@@ -108,6 +108,9 @@ pub struct RecordArgs {
     /// Pushing.
     #[command(flatten)]
     pub push: PushArgs,
+    /// With --push, send the spans alone: a collector of OTLP gets metrics, too (docs/metrics.md)
+    #[arg(long, requires = "push")]
+    pub push_no_metrics: bool,
     /// End the recording when a file that it writes has this size, in MiB
     #[arg(long, value_name = "MIB", default_value_t = 1024, help_heading = "Rarely needed",
           value_parser = clap::value_parser!(u32).range(1..))]

@@ -43,7 +43,7 @@ pub fn run(file: &Path, args: &AnalyzeArgs) -> Result<ExitCode> {
     let mut analysis = learned::analysis(clock, &args.links, &args.headers.read()?)?;
     exchanges.observations(&mut |observation| analysis.observe(observation, &mut |span| spans.span(&span)));
     analysis.finish(&mut |span| spans.span(&span));
-    spans.finish();
+    spans.finish(None);
     if let Some(error) = spans.failed {
         bail!("{error}");
     }

@@ -66,7 +66,7 @@ pub fn run(args: &ExportArgs) -> Result<ExitCode> {
 fn push(args: &ExportArgs) -> Result<ExitCode> {
     let name = shown(&args.file, "standard input");
     let input = open(&args.file)?;
-    let Some(mut push) = args.push.begin(&own_calls(), Host::default(), Pace::Patient)? else {
+    let Some(mut push) = args.push.begin(&own_calls(), Host::default(), Pace::Patient, false)? else {
         bail!("say where the spans go: -o FILE, or --push URL");
     };
     let stop = signals::stop_flag()?;
@@ -78,7 +78,7 @@ fn push(args: &ExportArgs) -> Result<ExitCode> {
         // Once it has failed for good, the rest is only counted.
         if stop.load(Ordering::Relaxed) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     });
-    let delivery = push.finish();
+    let delivery = push.finish(None);
     for line in problems.to_string().lines() {
         eprintln!("tracer: {name}: {line}");
     }
@@ -92,7 +92,7 @@ fn push(args: &ExportArgs) -> Result<ExitCode> {
             return Ok(ExitCode::from(BAD_INPUT));
         }
     }
-    if delivery.lost() > 0 {
+    if delivery.spans.lost() > 0 {
         return Ok(ExitCode::FAILURE);
     }
     let left_out = problems.lost_any() || problems.duplicates > 0;

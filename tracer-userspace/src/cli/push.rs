@@ -1,16 +1,18 @@
 //! `--push`.
 
-use std::fs;
+use std::path::PathBuf;
+use std::{env, fs};
 
-use anyhow::{Context, Result, anyhow};
-use clap::Args;
+use anyhow::{Context, Result, anyhow, bail};
+use clap::{Args, ValueEnum};
 
 use crate::capture::procfs::ProcFs;
 use crate::export::formats::Host;
 use crate::recording::own_calls::OwnCalls;
 use crate::recording::push::headers::Headers;
 use crate::recording::push::place::Place;
-use crate::recording::push::{Delivery, Pace, Push};
+use crate::recording::push::tls::Authorities;
+use crate::recording::push::{Delivery, Pace, Push, Settings};
 use crate::text::count;
 
 /// Where to push to, and as whom.
@@ -24,6 +26,22 @@ pub struct PushArgs {
     /// list of processes. May be given several times
     #[arg(long, value_name = "HEADER", requires = "push")]
     push_header: Vec<Secret>,
+    /// With TLS, the certificates of the authorities that a collector's certificate is checked by (PEM) [default: those that this
+    /// host knows]
+    #[arg(long, value_name = "FILE", requires = "push")]
+    push_ca: Option<PathBuf>,
+    /// Whether what is sent is compressed [default: gzip, but to this host itself none]
+    #[arg(long, value_name = "HOW", requires = "push")]
+    push_compression: Option<Compression>,
+}
+
+/// How bodies are compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Compression {
+    /// Not at all.
+    None,
+    /// With gzip, which every receiver of OTLP takes.
+    Gzip,
 }
 
 /// A header as it was given. Its value shows nowhere, so it is looked at only after the command line was understood: what is wrong with
@@ -65,14 +83,40 @@ impl PushArgs {
         Ok(headers)
     }
 
-    /// Begins, if it is asked for. `calls` will know the connections.
-    pub fn begin(&self, calls: &OwnCalls, host: Host, pace: Pace) -> Result<Option<Push>> {
+    fn authorities(&self) -> Result<Authorities> {
+        let Some(path) = &self.push_ca else { return Ok(Authorities::Host) };
+        let shown = path.display();
+        let pem =
+            fs::read(path).with_context(|| format!("cannot read the certificates in {shown} (--push-ca)"))?;
+        Authorities::of_pem(&pem).with_context(|| format!("{shown} (--push-ca)"))
+    }
+
+    /// Begins, if it is asked for. `calls` will know the connections; `metrics` go along where that is possible.
+    pub fn begin(&self, calls: &OwnCalls, host: Host, pace: Pace, metrics: bool) -> Result<Option<Push>> {
         let Some(place) = &self.push else { return Ok(None) };
         let headers = self.headers()?;
+        if self.push_ca.is_some() && !place.is_tls() {
+            bail!(
+                "--push-ca is for TLS, and {place} is spoken to without: write …+https:// or otlp+grpcs://"
+            );
+        }
+        let authorities = self.authorities()?;
+        let proxies = ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
+        if let Some(proxy) =
+            proxies.into_iter().find(|name| env::var_os(name).is_some_and(|value| !value.is_empty()))
+            && !place.is_loopback()
+        {
+            eprintln!("tracer: the proxy in {proxy} is not used: {place} is connected to directly");
+        }
         if !headers.all().is_empty() && !place.is_tls() && !place.is_loopback() {
             eprintln!("tracer: the headers of --push-header go to {place} unencrypted; https hides them");
         }
-        Push::start(place, &headers, calls.clone(), host, pace).map(Some)
+        let compresses = match self.push_compression {
+            Some(compression) => compression == Compression::Gzip,
+            None => !place.is_loopback(),
+        };
+        let settings = Settings { place: place.clone(), headers, authorities, compresses, metrics };
+        Push::start(settings, calls.clone(), host, pace).map(Some)
     }
 }
 
@@ -83,8 +127,8 @@ pub fn own_calls() -> OwnCalls {
 
 /// What came of it, in lines.
 pub fn told(delivery: &Delivery) -> String {
-    let mut told = format!("{} spans delivered to {}", count(delivery.delivered), delivery.to);
-    for (why, spans) in &delivery.undelivered {
+    let mut told = format!("{} spans delivered to {}", count(delivery.spans.delivered), delivery.to);
+    for (why, spans) in &delivery.spans.undelivered {
         told.push_str(&format!("\n{} spans not delivered to {}: {why}", count(*spans), delivery.to));
     }
     told
@@ -132,6 +176,21 @@ mod tests {
         let said = args.headers().unwrap_err().to_string();
         assert!(!said.contains("hunter2") && said.contains("line 1"), "{said}");
         fs::remove_dir_all(&directory).unwrap();
+    }
+
+    #[test]
+    fn authorities_that_cannot_be_used_are_told_with_their_file() {
+        let said = |words: &[&str]| {
+            let args = parse(words).unwrap();
+            let begun = args.begin(&own_calls(), Host::default(), Pace::Patient, false);
+            format!("{:#}", begun.map(drop).unwrap_err())
+        };
+        let none = said(&["--push=otlp+https://x", "--push-ca=/nonexistent"]);
+        assert!(none.contains("/nonexistent") && none.contains("--push-ca"), "{none}");
+        let no_pem = said(&["--push=otlp+https://x", "--push-ca=/proc/self/stat"]);
+        assert!(no_pem.contains("/proc/self/stat") && no_pem.contains("BEGIN CERTIFICATE"), "{no_pem}");
+        let no_tls = said(&["--push=otlp+http://x", "--push-ca=/nonexistent"]);
+        assert!(no_tls.contains("otlp+grpcs://"), "{no_tls}");
     }
 
     #[test]

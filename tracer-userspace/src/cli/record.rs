@@ -32,7 +32,7 @@ use crate::recording::ledger::RunLedger;
 use crate::recording::live::Live;
 use crate::recording::metrics_server::Bound;
 use crate::recording::people::People;
-use crate::recording::push::{self, Pace};
+use crate::recording::push::{self, Hurry, Pace, Push};
 use crate::recording::recorder::{Bounds, Ended, Recorder, clock_anchor};
 use crate::recording::selection::Selection;
 use crate::recording::sinks::Sinks;
@@ -88,7 +88,8 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode> {
     };
     let calls = own_calls();
     // Its headers may be wrong, too. Until there are spans it does no more than look whether the collector is there.
-    let push = args.push.begin(&calls, this_host(), Pace::Live)?;
+    let push = args.push.begin(&calls, this_host(), Pace::Live, !args.push_no_metrics)?;
+    let (hurry, has_metrics) = (push.as_ref().map(Push::hurry), push.as_ref().is_some_and(Push::has_metrics));
     let traces = outputs.traces.as_deref().map(create).transpose()?;
     let capture = outputs.capture.as_deref().map(create_file).transpose()?;
     if args.raw && outputs.capture.is_none() {
@@ -137,7 +138,7 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode> {
     };
     let capture = capture.map(|file| Writer::new(file, &description)).transpose()?;
     let mut sinks = Sinks::new(spans, capture, args.raw, max_bytes);
-    sinks.metrics = metrics.is_some().then(Requests::default);
+    sinks.metrics = (metrics.is_some() || has_metrics).then(Requests::default);
     let memory = u64::from(args.max_memory) << 20;
     let ring = u64::from(options.ring_bytes);
     let streams = Limits {
@@ -167,9 +168,35 @@ pub fn run(args: &RecordArgs) -> Result<ExitCode> {
     if args.verbose {
         eprintln!("seen through {}", provider.describe());
     }
-    let ledger = drive(args.duration, recorder, waiting, begun)?;
+    let hurried = Arc::new(AtomicBool::new(false));
+    let hurry = Second { hurry, came: Arc::clone(&hurried) };
+    let ledger = drive(args.duration, recorder, waiting, hurry, begun)?;
     drop(server);
-    report(args, &outputs, &ledger, ledger_file)
+    let code = report(args, &outputs, &ledger, ledger_file)?;
+    Ok(if hurried.load(Ordering::Relaxed) { ExitCode::from(INTERRUPTED) } else { code })
+}
+
+/// The exit code of what a second signal has ended.
+const INTERRUPTED: u8 = 130;
+
+/// What a second signal does.
+struct Second {
+    /// Ends the wait for a collector.
+    hurry: Option<Hurry>,
+    /// It came, and did that.
+    came: Arc<AtomicBool>,
+}
+
+impl Second {
+    /// If all that goes on is the wait for a collector, it is over, and what was recorded is told. Otherwise the program ends at once; the
+    /// probes go with it.
+    fn signal(&self) {
+        let is_enough =
+            self.hurry.as_ref().is_some_and(Hurry::up) && !self.came.swap(true, Ordering::Relaxed);
+        if !is_enough {
+            std::process::exit(INTERRUPTED.into());
+        }
+    }
 }
 
 /// What the spans of a recording can say of the host: its name, as the kernel has it.
@@ -237,6 +264,7 @@ fn drive(
     duration: Option<Duration>,
     recorder: Recorder,
     waiting: Option<Waiting>,
+    second: Second,
     begun: impl FnOnce(),
 ) -> Result<RunLedger> {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -282,10 +310,11 @@ fn drive(
         }
         drop(status);
         stop.store(true, Ordering::Release);
-        // A second signal ends the program at once; the probes go with it.
         let second = tokio::spawn(async move {
-            tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
-            std::process::exit(130);
+            loop {
+                tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+                second.signal();
+            }
         });
         let ledger = tokio::task::spawn_blocking(move || thread.join()).await;
         second.abort();
@@ -368,7 +397,10 @@ fn report(
         eprintln!("{}", output::written(ledger.stats.spans, path));
     }
     if let Some(delivery) = &ledger.delivery {
-        eprintln!("{} of {} spans delivered to {}", delivery.delivered, ledger.stats.spans, delivery.to);
+        eprintln!(
+            "{} of {} spans delivered to {}",
+            delivery.spans.delivered, ledger.stats.spans, delivery.to
+        );
     }
     warn(args);
     if let Some(error) = &ledger.capture_error {

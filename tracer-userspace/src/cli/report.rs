@@ -101,7 +101,7 @@ fn analysed(capture: Source, args: &ReportArgs) -> Result<Result<Analysed, Probl
     let mut account = analyze::read(&mut reader, &headers, &mut BTreeSet::new(), &mut analysis, &mut spans)
         .with_context(|| format!("cannot read {name}"))?;
     analysis.finish(&mut |span| spans.span(&span));
-    spans.finish();
+    spans.finish(None);
     if let Some(error) = spans.failed {
         bail!("the traces of {name} do not fit into a temporary file: {error}");
     }

@@ -7,6 +7,7 @@ pub mod formats;
 pub mod ids;
 pub mod json;
 pub mod openmetrics;
+pub mod otlp_metrics;
 pub mod records;
 pub mod semconv;
 mod span_json;

@@ -9,7 +9,7 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::metrics::{Figures, Scrape, Series};
+use crate::metrics::{BOUNDS, Figures, Scrape, Series};
 
 /// What the text calls itself (`Content-Type`).
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -90,12 +90,10 @@ fn durations(encoder: &mut DescriptorEncoder<'_>, all: &[&Series]) -> fmt::Resul
         Some(&Unit::Seconds),
         MetricType::Histogram,
     )?;
-    let mut buckets = Vec::new();
     for series in all {
-        let durations = &series.durations;
-        buckets.clear();
-        buckets
-            .extend(durations.buckets().map(|(bound, count)| (bound.map_or(f64::INFINITY, seconds), count)));
+        let durations = series.durations();
+        let bounds = BOUNDS.iter().copied().map(seconds).chain([f64::INFINITY]);
+        let buckets: Vec<(f64, u64)> = bounds.zip(durations.buckets(&BOUNDS)).collect();
         let labels = labels(series);
         family.encode_family(&labels)?.encode_histogram::<NoLabelSet>(
             seconds(durations.sum()),

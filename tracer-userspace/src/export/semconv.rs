@@ -4,6 +4,7 @@
 //! The trace JSON has the names of the first generation (`http.method`), which many tools still know. Their successors are those of
 //! [`SCHEMA`]; a test holds them against OpenTelemetry's own list (`tests/e2e/exports.rs`). Names that are in no list stay as they are.
 
+pub mod instruments;
 mod names;
 
 use std::borrow::Cow;
@@ -125,6 +126,23 @@ pub fn attributes<'a>(span: &'a FileSpan<'_>, attribute: impl FnMut(&str, Attrib
     }
 }
 
+/// A host, and its port if it has one (RFC 3986, section 3.2).
+fn authority(text: &str) -> (&str, Option<u16>) {
+    let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, rest)) => (address, rest.strip_prefix(':')),
+        // Several colons are an address of IPv6.
+        None => match text.split_once(':') {
+            Some((host, port)) if !port.contains(':') => (host, Some(port)),
+            _ => (text, None),
+        },
+    };
+    match port.map(|port| port.parse::<u16>()) {
+        Some(Ok(port)) => (host, Some(port)),
+        None => (host, None),
+        Some(Err(_)) => (text, None),
+    }
+}
+
 struct Out<F> {
     attribute: F,
     /// Names that were written, a bit each.
@@ -177,24 +195,13 @@ impl<'a, F: FnMut(&str, Attribute<'a>)> Out<F> {
         }
     }
 
-    /// A host, and its port if it has one (RFC 3986, section 3.2).
+    /// A host, and its port if it has one.
     fn authority(&mut self, value: &'a Value<'a>) {
         let Some(text) = value.text() else { return self.put(Key::ServerAddress, Attribute::As(value)) };
-        let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-            Some((address, rest)) => (address, rest.strip_prefix(':')),
-            // Several colons are an address of IPv6.
-            None => match text.split_once(':') {
-                Some((host, port)) if !port.contains(':') => (host, Some(port)),
-                _ => (text, None),
-            },
-        };
-        match port.map(|port| port.parse::<u16>()) {
-            Some(Ok(port)) => {
-                self.text(Key::ServerAddress, host);
-                self.put(Key::ServerPort, Attribute::Int(port.into()));
-            }
-            None => self.text(Key::ServerAddress, host),
-            Some(Err(_)) => self.text(Key::ServerAddress, text),
+        let (host, port) = authority(text);
+        self.text(Key::ServerAddress, host);
+        if let Some(port) = port {
+            self.put(Key::ServerPort, Attribute::Int(port.into()));
         }
     }
 

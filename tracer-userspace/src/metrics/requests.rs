@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::ending::Endings;
 use super::histogram::Histogram;
 use super::name;
 use crate::exchange::{Protocol, Side};
@@ -13,6 +14,8 @@ use crate::trace::{Span, Tags};
 pub const MAX_SERIES: usize = 2_000;
 /// So many services (with kind and protocol) may have a series for their other operations.
 const MAX_OTHERS: usize = 200;
+/// So many ways in which requests ended ([`super::Ending`]) are told apart, over all series; besides, each series has two for all others.
+const MAX_ENDINGS: usize = 6_000;
 /// The operation, and if need be the service, of what has no series of its own.
 pub const OTHER: &str = "other";
 
@@ -23,10 +26,26 @@ pub struct Labels {
     pub service: Arc<str>,
     /// What was asked for: few values.
     pub operation: Box<str>,
+    /// How many bytes of it are the verb: the method or command.
+    verb: usize,
     /// `server`, `client`, `consumer` or `producer` (`span.kind`).
     pub kind: &'static str,
     /// In which protocol.
     pub protocol: Protocol,
+}
+
+impl Labels {
+    /// The method or command; none where the object says all, or where nothing is known ([`OTHER`]).
+    pub fn verb(&self) -> Option<&str> {
+        self.operation.get(..self.verb).filter(|verb| !verb.is_empty())
+    }
+
+    /// What it was applied to, as far as it has few values; none where there is no such thing.
+    pub fn object(&self) -> Option<&str> {
+        let rest = self.operation.get(self.verb..).unwrap_or_default();
+        let object = if self.verb == 0 { rest } else { rest.strip_prefix(' ')? };
+        Some(object).filter(|object| !object.is_empty() && *self.operation != *OTHER)
+    }
 }
 
 /// The requests of one operation.
@@ -38,8 +57,19 @@ pub struct Series {
     pub requests: u64,
     /// Those that failed.
     pub errors: u64,
-    /// How long they took: only those that were seen to their end.
-    pub durations: Histogram,
+    /// How long they took, by how they ended: only those that were seen to their end.
+    pub endings: Endings,
+}
+
+impl Series {
+    /// How long they took, however they ended.
+    pub fn durations(&self) -> Histogram {
+        let mut all = Histogram::default();
+        for (_, durations) in self.endings.iter() {
+            all.join(durations);
+        }
+        all
+    }
 }
 
 /// All series.
@@ -51,6 +81,8 @@ pub struct Requests {
     key: Key,
     /// Requests counted under [`OTHER`].
     beyond: u64,
+    /// Endings in all series that are told apart.
+    endings: usize,
 }
 
 impl Requests {
@@ -58,11 +90,14 @@ impl Requests {
     pub fn add(&mut self, span: &Span) {
         let tags = &span.tags;
         let at = self.place(&span.service_name, tags, |out| name::operation(span, out));
-        if let Some(series) = self.series.get_mut(at) {
+        let Self { series, endings, .. } = self;
+        if let Some(series) = series.get_mut(at) {
             series.requests += 1;
             series.errors += u64::from(tags.error);
             if let Some(duration) = Measured::from(span).whole() {
-                series.durations.add(duration);
+                let (durations, is_new) = series.endings.of(tags, *endings < MAX_ENDINGS);
+                durations.add(duration);
+                *endings += usize::from(is_new);
             }
         }
     }
@@ -78,9 +113,14 @@ impl Requests {
     }
 
     /// Where the series of these labels is; of the next one that there is room for, if it has none.
-    fn place(&mut self, service: &Arc<str>, tags: &Tags, operation: impl FnOnce(&mut String)) -> usize {
+    fn place(
+        &mut self,
+        service: &Arc<str>,
+        tags: &Tags,
+        operation: impl FnOnce(&mut String) -> usize,
+    ) -> usize {
         self.key.begin(service, tags);
-        operation(&mut self.key.operation);
+        self.key.verb = operation(&mut self.key.operation);
         if let Some(at) = self.find(MAX_SERIES, service, tags) {
             return at;
         }
@@ -110,6 +150,7 @@ impl Requests {
         let labels = Labels {
             service: Arc::clone(service),
             operation: self.key.operation.as_str().into(),
+            verb: self.key.verb,
             kind: kind(tags),
             protocol: tags.protocol,
         };
@@ -117,7 +158,7 @@ impl Requests {
             labels: Arc::new(labels),
             requests: 0,
             errors: 0,
-            durations: Histogram::default(),
+            endings: Endings::default(),
         });
         Some(at)
     }
@@ -130,6 +171,8 @@ struct Key {
     /// Where in `bytes` the operation begins.
     prefix: usize,
     operation: String,
+    /// As [`Labels`] has it.
+    verb: usize,
 }
 
 impl Key {
@@ -150,6 +193,7 @@ impl Key {
     fn other(&mut self) {
         self.operation.clear();
         self.operation.push_str(OTHER);
+        self.verb = 0;
     }
 
     fn finished(&mut self) -> &[u8] {

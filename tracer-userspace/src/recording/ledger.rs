@@ -10,7 +10,7 @@ use crate::exchange::Outcome;
 use crate::export::json::WriteError;
 use crate::protocol::guess::Guess;
 use crate::protocol::tally::Skip;
-use crate::recording::push::Delivery;
+use crate::recording::push::{Delivery, Fates};
 use crate::report::account::{Account, Spans};
 use crate::report::latency::Tally;
 use crate::report::summary::{Lost, NotUnderstood, Summary};
@@ -130,8 +130,10 @@ impl RunLedger {
             heads_truncated: tally.truncated,
             spans: self.tally.is_some().then(|| Spans::of(&self.stats, self.unwritten)),
             pushed_to: self.delivery.as_ref().map(|delivery| delivery.to.clone()),
-            spans_delivered: self.delivery.as_ref().map_or(0, |delivery| delivery.delivered),
-            spans_not_delivered: self.delivery.as_ref().map_or(0, Delivery::lost),
+            spans_delivered: self.delivery.as_ref().map_or(0, |delivery| delivery.spans.delivered),
+            spans_not_delivered: self.delivery.as_ref().map_or(0, |delivery| delivery.spans.lost()),
+            metric_points_delivered: self.points().map_or(0, |points| points.delivered),
+            metric_points_not_delivered: self.points().map_or(0, Fates::lost),
             tracer_cpu_ms: u64::try_from(self.cpu.as_millis()).unwrap_or(u64::MAX),
             tracer_peak_rss_bytes: self.peak_rss,
             probes_run_micros: self.run_time.nanos / 1_000,
@@ -146,6 +148,10 @@ impl RunLedger {
     /// As a person reads it.
     pub fn summary(&self) -> Summary {
         Summary { account: self.account(), services: self.tally.clone(), stats: self.stats }
+    }
+
+    fn points(&self) -> Option<&Fates> {
+        self.delivery.as_ref()?.points.as_ref()
     }
 
     fn lost(&self) -> Vec<Lost> {
@@ -197,8 +203,12 @@ impl RunLedger {
         add("requests: too many waiting on one connection", self.streams.tally.overflow, None);
         add("spans: their file could not be written, or was full", self.unwritten, None);
         if let Some(delivery) = &self.delivery {
-            for (why, spans) in &delivery.undelivered {
-                add(&format!("spans: not delivered to {}: {why}", delivery.to), *spans, None);
+            for (what, fates) in
+                [("spans", Some(&delivery.spans)), ("data points of metrics", delivery.points.as_ref())]
+            {
+                for (why, count) in fates.iter().flat_map(|fates| &fates.undelivered) {
+                    add(&format!("{what}: not delivered to {}: {why}", delivery.to), *count, None);
+                }
             }
         }
         lost

@@ -34,6 +34,11 @@ impl<T> Board<T> {
         }
     }
 
+    /// Leaves a value that nobody has asked for.
+    pub fn leave(&self, value: T) {
+        self.value.send_replace(value);
+    }
+
     /// Tells of new values.
     pub fn subscribe(&self) -> watch::Receiver<T> {
         self.value.subscribe()
@@ -66,13 +71,7 @@ impl Live {
     /// Leaves what was asked for.
     pub fn leave(&self, figures: impl Fn() -> Figures, requests: Option<&Requests>) {
         self.figures.answer(|| Some(figures()));
-        self.scrape.answer(|| {
-            Some(Arc::new(Scrape {
-                figures: figures(),
-                series: requests.map_or_else(Vec::new, |requests| requests.series().to_vec()),
-                other: requests.map_or(0, Requests::beyond),
-            }))
-        });
+        self.scrape.answer(|| Some(Arc::new(Scrape::of(figures(), requests))));
     }
 }
 

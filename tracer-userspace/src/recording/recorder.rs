@@ -221,6 +221,7 @@ impl Recorder {
         }
         self.sinks.tick();
         self.live.leave(|| self.figures(), self.sinks.metrics.as_ref());
+        self.sinks.push_metrics(|| self.figures());
     }
 
     fn figures(&self) -> Figures {
@@ -332,7 +333,10 @@ impl Recorder {
         });
         pipeline.finish(now, &mut |observation| sinks.observe(observation));
         sinks.clock(clock_anchor());
-        sinks.finish_spans();
+        sinks.finish_analysis();
+        let figures = self.figures();
+        let sinks = &mut self.sinks;
+        sinks.finish_spans(figures);
         let stats = sinks.stats();
         let in_other = sinks.metrics.as_ref().map_or(0, Requests::beyond);
         let (spans, unwritten, delivery, output_error) = match sinks.spans.take() {

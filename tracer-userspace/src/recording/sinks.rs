@@ -8,7 +8,7 @@ use crate::analysis::{Analysis, Observation};
 use crate::capture::drain::kernel_now;
 use crate::event::Segment;
 use crate::exchange::{Side, Step};
-use crate::metrics::Requests;
+use crate::metrics::{Figures, Requests, Scrape};
 use crate::recording::spans::SpanFile;
 use crate::tcap::{Failed, Writer};
 use crate::time::ClockAnchor;
@@ -137,13 +137,33 @@ impl Sinks {
         }
     }
 
+    /// Leaves what was counted for whoever it is pushed to, if it is time.
+    pub fn push_metrics(&self, figures: impl FnOnce() -> Figures) {
+        if let Some(push) = self.spans.as_ref().and_then(|(_, file)| file.push()) {
+            push.metrics(|| Scrape::of(figures(), self.metrics.as_ref()));
+        }
+    }
+
     /// There are no more observations.
-    pub fn finish_spans(&mut self) {
-        if let Some((analysis, file)) = &mut self.spans {
-            analysis.finish(&mut |span| file.span(&span));
-            file.finish();
+    pub fn finish_analysis(&mut self) {
+        let Self { spans, metrics, .. } = self;
+        if let Some((analysis, file)) = spans {
+            analysis.finish(&mut |span| {
+                if let Some(metrics) = metrics {
+                    metrics.add(&span);
+                }
+                file.span(&span);
+            });
         }
         self.note_learned(true);
+    }
+
+    /// Nor are there more spans. `figures` are those to the end.
+    pub fn finish_spans(&mut self, figures: Figures) {
+        if let Some((_, file)) = &mut self.spans {
+            let last = file.push().map(|_| Scrape::of(figures, self.metrics.as_ref()));
+            file.finish(last);
+        }
     }
 
     /// Ends the capture file with the ledger. Returns its size, where there is one that is whole.

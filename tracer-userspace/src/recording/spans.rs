@@ -7,6 +7,7 @@ use std::path::Path;
 use crate::export::convert::{ConvertError, SpanWriter, convert_file};
 use crate::export::formats::{FileFormat, Host};
 use crate::export::json::{FileTarget, JsonArray, ToJson, WriteError};
+use crate::metrics::Scrape;
 use crate::recording::push::{Delivery, Push};
 use crate::report::latency::Tally;
 use crate::spans::NO_ROW;
@@ -169,13 +170,18 @@ impl SpanFile {
         }
     }
 
-    /// There are no more.
-    pub fn finish(&mut self) {
+    /// Where they go besides.
+    pub fn push(&self) -> Option<&Push> {
+        self.push.as_ref()
+    }
+
+    /// There are no more; `last` is what was counted to the end, where somebody may want it.
+    pub fn finish(&mut self, last: Option<Scrape>) {
         if let Some(Err(error)) = self.form.take().map(Form::finish) {
             self.failed = Some(error);
         }
         // Last: it may take seconds.
-        self.delivery = self.push.take().map(Push::finish);
+        self.delivery = self.push.take().map(|push| push.finish(last));
     }
 
     fn fail(&mut self, error: WriteError) {
@@ -195,7 +201,7 @@ mod tests {
         let mut file = SpanFile::none();
         file.span(&span("shop", Side::Server, "GET", "/", 5));
         file.flush();
-        file.finish();
+        file.finish(None);
         assert_eq!(file.tally.services().map(|(_, tally)| tally.counts.requests).sum::<u64>(), 1);
         assert!(!file.is_full() && file.failed.is_none() && file.unwritten == 0);
     }

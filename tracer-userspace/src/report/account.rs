@@ -114,6 +114,10 @@ pub struct Account {
     pub spans_delivered: u64,
     /// Spans that it did not. Why is among what was lost.
     pub spans_not_delivered: u64,
+    /// Data points of metrics that the collector confirmed.
+    pub metric_points_delivered: u64,
+    /// Data points that it did not. What is delivered later says all that these said.
+    pub metric_points_not_delivered: u64,
 
     /// Processor time of the tracer.
     pub tracer_cpu_ms: u64,

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, SystemTime};
 
-use http::HeaderMap;
-use http::header::RETRY_AFTER;
+use http::header::{LOCATION, RETRY_AFTER};
+use http::{HeaderMap, Uri};
 use tonic::Code;
 
 /// What became of a batch.
@@ -11,9 +11,9 @@ use tonic::Code;
 pub enum Answer {
     /// It was taken.
     Taken,
-    /// It was taken but for some of its spans (`ExportTracePartialSuccess`).
+    /// It was taken but for some of it (`ExportTracePartialSuccess`, `ExportMetricsPartialSuccess`).
     Partly {
-        /// Those that were not.
+        /// Spans or data points that were not.
         rejected: u64,
         /// What the collector says to it; it may say something although nothing was rejected.
         message: String,
@@ -29,18 +29,43 @@ pub enum Answer {
     Refused {
         /// Why not.
         why: String,
+        /// What may help.
+        help: Help,
     },
+}
+
+/// What may help where something is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Help {
+    /// Nothing that the tracer could do.
+    None,
+    /// Less at once.
+    Less,
+    /// No compression.
+    Plain,
+    /// No compression, over gRPC; but perhaps there is nobody who takes such things at all.
+    PlainOrNothing,
+    /// Nobody takes such things there.
+    Nothing,
 }
 
 impl Answer {
     /// A status of HTTP that is no success (OTLP specification, "Retryable Response Codes").
     pub fn of_status(status: http::StatusCode, headers: &HeaderMap, now: SystemTime) -> Self {
-        let why = format!("it answered {status}");
-        if matches!(status.as_u16(), 429 | 502 | 503 | 504) {
-            Self::Later { why, after: retry_after(headers, now) }
-        } else {
-            Self::Refused { why }
-        }
+        let advice = match status.as_u16() {
+            401 | 403 => "; who we are is said by --push-header".to_owned(),
+            301 | 302 | 303 | 307 | 308 => moved(headers),
+            _ => String::new(),
+        };
+        let why = format!("it answered {status}{advice}");
+        let help = match status.as_u16() {
+            429 | 502 | 503 | 504 => return Self::Later { why, after: retry_after(headers, now) },
+            413 => Help::Less,
+            415 => Help::Plain,
+            404 | 405 | 501 => Help::Nothing,
+            _ => Help::None,
+        };
+        Self::Refused { why, help }
     }
 
     /// A status of gRPC that is not OK (OTLP specification, "OTLP/gRPC Response", table of retryable codes); `after` is what its
@@ -58,7 +83,18 @@ impl Answer {
             Code::ResourceExhausted => after.is_some(),
             _ => false,
         };
-        if is_retryable { Self::Later { why, after } } else { Self::Refused { why } }
+        // Neither gRPC nor OTLP has a code for it; these words are tonic's, Go's and Java's, and less is never wrong.
+        let is_too_large = ["too large", "larger than max", "exceeds maximum"];
+        let help = match code {
+            Code::OutOfRange | Code::ResourceExhausted
+                if is_too_large.iter().any(|words| message.contains(words)) =>
+            {
+                return Self::Refused { why, help: Help::Less };
+            }
+            Code::Unimplemented => Help::PlainOrNothing,
+            _ => Help::None,
+        };
+        if is_retryable { Self::Later { why, after } } else { Self::Refused { why, help } }
     }
 
     /// A collector's `partial_success`.
@@ -73,6 +109,18 @@ impl Answer {
     pub fn unreachable(why: impl Into<String>) -> Self {
         Self::Later { why: why.into(), after: None }
     }
+}
+
+/// Where else it is, without what may be a secret in that (RFC 9110, section 10.2.2).
+fn moved(headers: &HeaderMap) -> String {
+    let place = headers.get(LOCATION).and_then(|value| value.to_str().ok()?.parse::<Uri>().ok());
+    let there = place.map(|place| {
+        let host = place.host().unwrap_or_default();
+        let port = place.port_u16().map(|port| format!(":{port}")).unwrap_or_default();
+        let scheme = place.scheme_str().map(|scheme| format!("{scheme}://")).unwrap_or_default();
+        plain(&format!(", to {scheme}{host}{port}{}", place.path()))
+    });
+    format!("{}; no redirect is followed: push to where it leads", there.unwrap_or_default())
 }
 
 /// Seconds, or a date (RFC 9110, section 10.2.3).
@@ -119,9 +167,28 @@ mod tests {
         for status in [429, 502, 503, 504] {
             assert!(matches!(of(status, None), Answer::Later { after: None, .. }), "{status}");
         }
-        for status in [301, 400, 401, 404, 413, 500, 501, 505] {
-            assert!(matches!(of(status, None), Answer::Refused { .. }), "{status}");
+        for (status, will) in [
+            (301, Help::None),
+            (400, Help::None),
+            (401, Help::None),
+            (404, Help::Nothing),
+            (413, Help::Less),
+            (415, Help::Plain),
+            (500, Help::None),
+            (501, Help::Nothing),
+            (505, Help::None),
+        ] {
+            assert!(matches!(of(status, None), Answer::Refused { help, .. } if help == will), "{status}");
         }
+    }
+
+    #[test]
+    fn where_a_redirect_leads_is_told_without_secrets() {
+        let mut headers = HeaderMap::new();
+        headers.insert(LOCATION, "https://me:hunter2@new.example:4318/a?token=hunter2".parse().unwrap());
+        let said = Answer::of_status(StatusCode::PERMANENT_REDIRECT, &headers, SystemTime::UNIX_EPOCH);
+        let Answer::Refused { why, .. } = said else { panic!("{said:?}") };
+        assert!(why.contains("to https://new.example:4318/a;") && !why.contains("hunter2"), "{why}");
     }
 
     #[test]
@@ -148,9 +215,24 @@ mod tests {
         assert!(matches!(asked, Answer::Later { after, .. } if after == second));
         for code in [Code::InvalidArgument, Code::Unauthenticated, Code::Unimplemented, Code::Internal] {
             assert!(
-                matches!(Answer::of_code(code, "no\nway", None), Answer::Refused { why } if why.ends_with("no way"))
+                matches!(Answer::of_code(code, "no\nway", None), Answer::Refused { why, .. } if why.ends_with("no way"))
             );
         }
+    }
+
+    #[test]
+    fn what_is_too_large_for_grpc_is_told_by_its_words() {
+        for (code, message) in [
+            (
+                Code::OutOfRange,
+                "Error, decoded message length too large: found 5 bytes, the limit is: 4 bytes",
+            ),
+            (Code::ResourceExhausted, "grpc: received message larger than max (5 vs. 4)"),
+        ] {
+            assert!(matches!(Answer::of_code(code, message, None), Answer::Refused { help: Help::Less, .. }));
+        }
+        let none = Answer::of_code(Code::Unimplemented, "unknown service", None);
+        assert!(matches!(none, Answer::Refused { help: Help::PlainOrNothing, .. }));
     }
 
     #[test]

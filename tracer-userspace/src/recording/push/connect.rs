@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use hickory_resolver::TokioResolver;
+use hickory_resolver::net::NetError;
 use http::Uri;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpSocket, TcpStream, UdpSocket};
@@ -57,7 +58,7 @@ impl Connector {
             (Err(_), name) => {
                 let resolver = TokioResolver::builder_tokio().and_then(|builder| builder.build());
                 let found = resolver.map_err(io::Error::other)?.lookup_ip(name).await;
-                found.map_err(io::Error::other)?.iter().collect()
+                found.map_err(unresolved)?.iter().collect()
             }
         };
         Ok(addresses.into_iter().map(|address| SocketAddr::new(address, self.port)).collect())
@@ -83,6 +84,17 @@ impl Connector {
         stream.set_nodelay(true)?;
         Ok(stream)
     }
+}
+
+/// A name that nobody knows is the user's mistake, more often than not; what servers answer besides is for experts.
+fn unresolved(error: NetError) -> io::Error {
+    if error.is_no_records_found() {
+        return io::Error::new(
+            ErrorKind::NotFound,
+            "its name has no address: this host's name servers do not know it",
+        );
+    }
+    io::Error::other(format!("its name cannot be looked up: {error}"))
 }
 
 impl Service<Uri> for Connector {

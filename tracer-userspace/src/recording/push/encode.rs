@@ -1,6 +1,11 @@
 //! A batch in the collector's language.
 
+use std::io::Write as _;
+
 use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use prost::Message;
 
@@ -13,31 +18,39 @@ use crate::export::formats::{Format, Host};
 use crate::spans::NO_ROW;
 use crate::spans::file::read_again;
 
-/// What is sent.
-#[derive(Clone, Debug)]
-pub enum Encoded {
-    /// As the body of a request.
-    Bytes {
-        /// The body.
-        body: Bytes,
-        /// What it is.
-        content_type: &'static str,
-    },
-    /// Over gRPC.
-    Messages(ExportTraceServiceRequest),
-}
-
 /// Puts spans, each of which is trace JSON, into the collector's form.
-pub fn encode(language: Language, spans: &Spans, host: &Host) -> Encoded {
+pub fn spans(language: Language, spans: &Spans, host: &Host) -> Bytes {
     match language {
-        Language::Otlp => Encoded::Bytes {
-            body: messages(spans, host).encode_to_vec().into(),
-            content_type: "application/x-protobuf",
-        },
-        Language::OtlpGrpc => Encoded::Messages(messages(spans, host)),
+        Language::Otlp | Language::OtlpGrpc => messages(spans, host).encode_to_vec().into(),
         Language::OtlpJson => written(Otlp::batched_outside(host.clone()), spans),
         Language::Zipkin => written(Zipkin::default(), spans),
     }
+}
+
+/// Likewise counts; nothing where the collector's language has no words for them.
+pub fn metrics(language: Language, request: &ExportMetricsServiceRequest) -> Bytes {
+    match language {
+        Language::Otlp | Language::OtlpGrpc => request.encode_to_vec().into(),
+        // Writing into memory does not fail.
+        Language::OtlpJson => serde_json::to_vec(request).unwrap_or_default().into(),
+        Language::Zipkin => Bytes::new(),
+    }
+}
+
+/// What such a body is, over HTTP.
+pub fn content_type(language: Language) -> &'static str {
+    match language {
+        Language::Otlp | Language::OtlpGrpc => "application/x-protobuf",
+        Language::OtlpJson | Language::Zipkin => "application/json",
+    }
+}
+
+/// Compressed (RFC 1952). As fast as it can be: the network is to be spared, and the host even more.
+pub fn gzip(body: &[u8]) -> Bytes {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+    // Writing into memory does not fail.
+    let _ = gzip.write_all(body);
+    gzip.finish().unwrap_or_default().into()
 }
 
 fn messages(spans: &Spans, host: &Host) -> ExportTraceServiceRequest {
@@ -49,7 +62,7 @@ fn messages(spans: &Spans, host: &Host) -> ExportTraceServiceRequest {
     messages.take()
 }
 
-fn written(mut format: impl Format, spans: &Spans) -> Encoded {
+fn written(mut format: impl Format, spans: &Spans) -> Bytes {
     let mut out = Vec::new();
     format.begin(&mut out);
     for span in spans.iter().filter_map(|json| read_again(json)) {
@@ -57,5 +70,5 @@ fn written(mut format: impl Format, spans: &Spans) -> Encoded {
     }
     format.flush(&mut out);
     out.extend_from_slice(format.closing());
-    Encoded::Bytes { body: out.into(), content_type: "application/json" }
+    out.into()
 }

@@ -47,6 +47,15 @@ impl Language {
             Self::Zipkin => "/api/v2/spans",
         }
     }
+
+    /// Where it takes metrics (likewise; `metrics_service.proto`).
+    fn metrics_path(self) -> Option<&'static str> {
+        match self {
+            Self::Otlp | Self::OtlpJson => Some("/v1/metrics"),
+            Self::OtlpGrpc => Some("/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"),
+            Self::Zipkin => None,
+        }
+    }
 }
 
 /// A collector.
@@ -60,6 +69,8 @@ pub struct Place {
     pub port: u16,
     /// Where it takes spans.
     pub uri: Uri,
+    /// Where it takes metrics; Zipkin has none.
+    pub metrics: Option<Uri>,
 }
 
 /// Shown with everything that is not understood.
@@ -97,14 +108,19 @@ impl Place {
             return Err(format!("nothing stands behind a question mark: {EXAMPLES}"));
         }
         let path = path(language, given.path())?;
-        let uri = Uri::builder()
-            .scheme(if is_tls { "https" } else { "http" })
-            .authority(format!("{host}:{port}"))
-            .path_and_query(path)
-            .build()
-            .map_err(|_| format!("it is no address: {EXAMPLES}"))?;
+        let uri = |path: String| {
+            Uri::builder()
+                .scheme(if is_tls { "https" } else { "http" })
+                .authority(format!("{host}:{port}"))
+                .path_and_query(path)
+                .build()
+                .map_err(|_| format!("it is no address: {EXAMPLES}"))
+        };
+        let below = path.strip_suffix(language.path()).unwrap_or_default();
+        let metrics = language.metrics_path().map(|own| uri(format!("{below}{own}"))).transpose()?;
+        let uri = uri(path)?;
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        Ok(Self { language, host, port, uri })
+        Ok(Self { language, host, port, uri, metrics })
     }
 
     /// Whether what is sent is encrypted.
@@ -181,6 +197,18 @@ mod tests {
             assert_eq!((place.language, place.uri.to_string().as_str()), (language, uri));
         }
         assert!(Place::parse("otlp+grpcs://c:1").unwrap().is_tls());
+        for (text, metrics) in [
+            ("otlp+http://c", Some("http://c:4318/v1/metrics")),
+            ("otlp+https://c/otlp/v1/traces", Some("https://c:443/otlp/v1/metrics")),
+            (
+                "otlp+grpc://c",
+                Some("http://c:4317/opentelemetry.proto.collector.metrics.v1.MetricsService/Export"),
+            ),
+            ("zipkin+http://c", None),
+        ] {
+            let place = Place::parse(text).unwrap();
+            assert_eq!(place.metrics.map(|uri| uri.to_string()).as_deref(), metrics);
+        }
         let place = Place::parse("zipkin+http://[::1]").unwrap();
         assert_eq!(
             (place.host.as_str(), place.port, place.to_string().as_str()),

@@ -116,7 +116,7 @@ fn everything_that_counts_requests_comes_to_the_same_numbers() {
             let counts = Counts {
                 requests: series.requests,
                 errors: series.errors,
-                incomplete: series.requests - series.durations.count(),
+                incomplete: series.requests - series.durations().count(),
             };
             let key =
                 (labels.service.to_string(), labels.operation.to_string(), kind(Kind::of(Some(labels.kind))));
