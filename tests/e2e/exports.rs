@@ -1,6 +1,6 @@
 //! Files for other tools, read by what is not the tracer's: OpenTelemetry's message classes and its list of names, Zipkin's model and encoder,
-//! Python's CSV reader; and Jaeger's and Perfetto's JSON, which have no reader to be had without a network, by what they document
-//! (`tests/readers/exports.py`, `exports_zipkin.js`).
+//! Python's CSV reader, Perfetto's user interface with its trace processor in a browser, and what Jaeger's user interface makes of traces, which
+//! Kiali's has too (`tests/readers/exports.py`, `exports_zipkin.js`, `exports_jaeger.js`, `perfetto.py`).
 //!
 //! The spans are a recording that is checked in (nginx, a service in Python, redis, PostgreSQL) and a file that nobody should write.
 
@@ -23,6 +23,7 @@ use tracer_tests::{pace, paths};
 
 const NEEDS: &[Need] = &[Need::Tracer];
 const READERS: &[Need] = &[Need::Command("python3"), Need::Command("node")];
+const BROWSER: &[Need] = &[Need::Command("chromium"), Need::Command("chromedriver")];
 /// Every form, by what its files are called.
 const FORMS: [&str; 6] = ["otlp.jsonl", "zipkin.json", "jaeger.json", "perfetto.json", "csv", "traces.json"];
 /// What `export` leaves where spans are left out.
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
         vec![
             test("a_recording_is_read_by_others", || are_read("traces.json", 0)).needing(READERS),
             test("a_hostile_file_is_read_by_others", || are_read("hostile.json", BAD_INPUT)).needing(READERS),
+            test("perfetto_finds_what_the_files_say", perfetto_finds_what_the_files_say).needing(BROWSER),
             test("a_recording_writes_what_export_would", a_recording_writes_what_export_would)
                 .needing(&[Need::Command("nginx")]),
             test("an_interrupted_export_is_whole", an_interrupted_export_is_whole),
@@ -68,20 +70,43 @@ fn are_read(name: &str, code: i32) -> Result<String> {
     if code == 0 {
         ensure!(fs::read(&again)? == fs::read(fixture(name))?, "the trace JSON became another");
     }
+    let python = python("exports.py", &[&again, scratch.path()])?;
     let deps = paths::deps_dir()?;
-    let text = |path: &Path| path.to_string_lossy().into_owned();
-    let reader = |name: &str| text(&paths::readers_dir().join(name));
-    let python = Spec::new(deps.join("venv/bin/python"))?.args([
-        reader("exports.py"),
-        text(&again),
-        text(scratch.path()),
-    ]);
-    let node = Spec::new("node")?.env("NODE_PATH", text(&deps.join("node/node_modules"))).args([
-        reader("exports_zipkin.js"),
-        text(&again),
-        text(&scratch.join("traces.zipkin.json")),
-    ]);
-    Ok(format!("{}; {}", read_by(&python)?, read_by(&node)?))
+    let modules = [deps.join("node/node_modules"), deps.join("npm-alone")].map(|path| text(&path)).join(":");
+    let node = |name: &str, form: &str| -> Result<String> {
+        let files = [reader(name), text(&again), text(&scratch.join(&format!("traces.{form}")))];
+        read_by(&Spec::new("node")?.env("NODE_PATH", modules.as_str()).args(files))
+    };
+    let (zipkin, jaeger) =
+        (node("exports_zipkin.js", "zipkin.json")?, node("exports_jaeger.js", "jaeger.json")?);
+    Ok(format!("{}; {zipkin}; {jaeger}", read_by(&python)?))
+}
+
+/// Slices, their names, times, processes, threads and arguments, what lies below what, and arrows.
+fn perfetto_finds_what_the_files_say() -> Result<String> {
+    let scratch = Scratch::new()?;
+    let mut files = Vec::new();
+    for (name, code) in [("traces", 0), ("hostile", BAD_INPUT)] {
+        let file = scratch.join(&format!("{name}.perfetto.json"));
+        let (ended, said) = export(&fixture(&format!("{name}.json")), &file)?;
+        ensure!(ended == Some(code), "{name}: it ended with {ended:?}:\n{said}");
+        files.push(file);
+    }
+    let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
+    read_by(&python("perfetto.py", &files)?)
+}
+
+fn text(path: &Path) -> String {
+    path.to_string_lossy().into_owned()
+}
+
+fn reader(name: &str) -> String {
+    text(&paths::readers_dir().join(name))
+}
+
+fn python(name: &str, files: &[&Path]) -> Result<Spec> {
+    let python = Spec::new(paths::deps_dir()?.join("venv/bin/python"))?;
+    Ok(python.args([reader(name)]).args(files.iter().map(|file| text(file))))
 }
 
 fn read_by(reader: &Spec) -> Result<String> {

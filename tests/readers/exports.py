@@ -4,7 +4,7 @@
 
 TRACES is an array of spans; DIRECTORY has traces.otlp.jsonl, traces.jaeger.json, traces.perfetto.json and traces.csv, made from it. OTLP is read by
 OpenTelemetry's own message classes, and its attributes are looked up in OpenTelemetry's own list of names; CSV by Python's reader. Jaeger's and
-Perfetto's JSON are held against what these document: neither offers its reader as a package.
+Perfetto's JSON are held against what these document; their own code reads them besides (exports_jaeger.js, perfetto.py).
 
 Prints a line for each format; fails with a sentence.
 """

@@ -4,39 +4,25 @@ Fails with a sentence; what it prints is for the test's line.
 """
 
 import base64
+import contextlib
 import json
 import sys
-import tempfile
 import time
 
-from selenium import webdriver
 from selenium.common.exceptions import StaleElementReferenceException, WebDriverException
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-# The last three keep Chromium itself from talking to anybody.
-OPTIONS = [
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars", "--window-size=1400,900",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync",
-]
-# How long anything may take on a busy machine, s.
-PATIENCE = 60
-
+from chromium import PATIENCE, chromium
 
 class Browser:
     """Chromium with a profile of its own, gone afterwards."""
 
     def __init__(self, page):
         self.url = f"file://{page}"
-        self.profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
-        options = webdriver.ChromeOptions()
-        options.binary_location = "/usr/bin/chromium"
-        for option in [*OPTIONS, f"--user-data-dir={self.profile.name}"]:
-            options.add_argument(option)
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-        self.driver = webdriver.Chrome(options=options, service=Service("/usr/bin/chromedriver"))
+        self.held = contextlib.ExitStack()
+        self.driver = self.held.enter_context(chromium())
         # A new tab is a page too, with requests of its own.
         self.driver.get("about:blank")
         for log in ["browser", "performance"]:
@@ -46,8 +32,7 @@ class Browser:
         return self
 
     def __exit__(self, *_):
-        self.driver.quit()
-        self.profile.cleanup()
+        self.held.close()
 
     def open(self):
         self.driver.get(self.url)

@@ -11,11 +11,11 @@ use std::os::unix::fs::FileExt;
 use super::formats::{FileFormat, Format, Host, Order};
 use super::records::{Records, Target, WriteError};
 use crate::spans::elements::ElementError;
-use crate::spans::file::{read_again, read_table_until, try_each_span};
+use crate::spans::file::{read_again, read_outlines, try_each_span};
 use crate::spans::{FileSpan, NO_ROW, Place, Problems, Table};
 
 /// Bytes read at once in the second pass.
-const WINDOW: usize = 64 << 10;
+const WINDOW: usize = 256 << 10;
 
 /// Spans into an output of some form. [`SpanWriter::finish`] must be called; without it the last spans are missing.
 pub struct SpanWriter<'a, T: Target> {
@@ -126,7 +126,7 @@ pub fn convert_file<T: Target>(
 ) -> Result<Written, ConvertError> {
     let mut from_start = input;
     from_start.rewind().map_err(ElementError::Io)?;
-    let table = read_table_until(from_start, &stop)?;
+    let table = read_outlines(from_start, &stop)?;
     let (format, order) = format.of_table(&table, host);
     let mut writer = SpanWriter::new(target, format)?;
     let mut window = Window { file: input, bytes: Vec::new(), offset: 0 };

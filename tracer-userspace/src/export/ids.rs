@@ -50,16 +50,16 @@ impl Ids {
 
 /// Up to so many hexadecimal digits, not all of them 0: an id of zeros is none, to OpenTelemetry and Zipkin alike.
 fn number(text: &str, digits: usize) -> Option<u128> {
-    if text.len() > digits {
-        return None;
-    }
-    let (mut number, mut is_hex) = (0, true);
-    for digit in text.bytes() {
-        is_hex &= digit.is_ascii_hexdigit();
-        // Letters have bit 6, and their low bits count from 1.
-        number = number << 4 | u128::from((digit & 15) + 9 * (digit >> 6));
-    }
-    (is_hex && number != 0).then_some(number)
+    let number = match (text.len(), digits) {
+        // With all of their digits, as nearly all ids are.
+        (32, 32) => const_hex::decode_to_array(text).ok().map(u128::from_be_bytes),
+        (16, 16) => const_hex::decode_to_array(text).ok().map(|bytes| u64::from_be_bytes(bytes).into()),
+        (len, most) if len <= most && text.bytes().all(|digit| digit.is_ascii_hexdigit()) => {
+            u128::from_str_radix(text, 16).ok()
+        }
+        _ => None,
+    };
+    number.filter(|number| *number != 0)
 }
 
 fn hash(text: &str) -> u128 {
@@ -102,5 +102,8 @@ mod tests {
         assert!(ids.span.0 != 0 && ids.trace.0 != 0 && ids.parent != Some(SpanId(0)));
         assert_eq!(of("4bf92f3577b34da6a3ce929d0e0e47360", "1", "null").1, 1);
         assert_eq!(of("1", "ö", "null").1, 1);
+        // Some libraries take that for a sign of hexadecimal digits.
+        assert_eq!(of("0x4bf92f3577b34da6a3ce929d0e0e4736", "1", "null").1, 1);
+        assert_eq!(of("1", "0xa3ce929d0e0e47", "null").1, 1);
     }
 }

@@ -77,6 +77,8 @@ pub struct Elements<R> {
     column: u64,
     is_read: bool,
     begun: bool,
+    /// The last element ended its line.
+    is_by_line: bool,
     ending: Option<Ending>,
 }
 
@@ -92,6 +94,7 @@ impl<R: Read> Elements<R> {
             column: 1,
             is_read: false,
             begun: false,
+            is_by_line: true,
             ending: None,
         }
     }
@@ -101,10 +104,10 @@ impl<R: Read> Elements<R> {
         self.ending
     }
 
-    /// The next one; `None` at the end.
-    pub fn read_next(&mut self) -> Result<Option<Element<'_>>, ElementError> {
+    /// Goes to the next one; whether there is one. It is had by [`Elements::line`] or [`Elements::element`].
+    pub fn advance(&mut self) -> Result<bool, ElementError> {
         if self.ending.is_some() {
-            return Ok(None);
+            return Ok(false);
         }
         if !self.begun {
             self.begin()?;
@@ -118,7 +121,7 @@ impl<R: Read> Elements<R> {
         match first {
             None => {
                 self.ending = Some(Ending::Cut { line: self.line });
-                Ok(None)
+                Ok(false)
             }
             Some(b']') => {
                 self.consume(1);
@@ -127,10 +130,28 @@ impl<R: Read> Elements<R> {
                 } else {
                     Ending::Whole
                 });
-                Ok(None)
+                Ok(false)
             }
-            Some(_) => self.element(),
+            Some(_) => Ok(true),
         }
+    }
+
+    /// What may be the next one: the rest of its line, in a file that has had one on a line so far, as ours have. It is the element if it is an
+    /// object, read to its end as JSON; then [`Elements::skip`] goes on behind it. Like that no byte is looked at twice.
+    pub fn line(&self) -> Option<Element<'_>> {
+        let rest = self.buffer.get(self.at..).filter(|_| self.is_by_line)?;
+        let line = rest.get(..memchr::memchr(b'\n', rest)?)?.trim_ascii_end();
+        let bytes = line.strip_suffix(b",").unwrap_or(line);
+        let is_object = bytes.first() == Some(&b'{');
+        is_object.then_some(Element { bytes, offset: self.offset, line: self.line, column: self.column })
+    }
+
+    /// Goes on behind an element of that length, which [`Elements::line`] gave.
+    pub fn skip(&mut self, len: usize) {
+        // No line ends in it.
+        self.at += len;
+        self.offset += len as u64;
+        self.column += len as u64;
     }
 
     fn begin(&mut self) -> Result<(), ElementError> {
@@ -150,8 +171,8 @@ impl<R: Read> Elements<R> {
         Err(ElementError::NotAnArray { line: self.line, column: self.column, found: found(begins) })
     }
 
-    /// The element that begins here; `None` where the file ends within it.
-    fn element(&mut self) -> Result<Option<Element<'_>>, ElementError> {
+    /// The next one, found by its braces; `None` where the file ends within it.
+    pub fn element(&mut self) -> Result<Option<Element<'_>>, ElementError> {
         let mut scan = Scan::default();
         let mut from = self.at;
         let end = loop {
@@ -171,6 +192,8 @@ impl<R: Read> Elements<R> {
         };
         let (start, offset, line, column) = (self.at, self.offset, self.line, self.column);
         self.consume(end - start);
+        let behind = self.buffer.get(end..).unwrap_or_default();
+        self.is_by_line = [&b",\n"[..], b"\n", b",\r\n"].iter().any(|ending| behind.starts_with(ending));
         Ok(Some(Element { bytes: self.buffer.get(start..end).unwrap_or_default(), offset, line, column }))
     }
 
@@ -326,10 +349,14 @@ mod tests {
     /// Text, offset, line, column.
     type Found = (String, u64, u64, u64);
 
+    fn next<R: Read>(elements: &mut Elements<R>) -> Result<Option<Element<'_>>, ElementError> {
+        if elements.advance()? { elements.element() } else { Ok(None) }
+    }
+
     fn all(text: &str, piece: usize) -> (Vec<Found>, Option<Ending>) {
         let mut elements = Elements::new(Pieces(text.as_bytes(), piece));
         let mut found = Vec::new();
-        while let Some(element) = elements.read_next().unwrap() {
+        while let Some(element) = next(&mut elements).unwrap() {
             let text = String::from_utf8(element.bytes.to_vec()).unwrap();
             found.push((text, element.offset, element.line, element.column));
         }
@@ -379,19 +406,19 @@ mod tests {
             ("\"a\"", "'\"'"),
             ("\u{1}", "a byte 0x01"),
         ] {
-            let error = Elements::new(text.as_bytes()).read_next().unwrap_err().to_string();
+            let error = next(&mut Elements::new(text.as_bytes())).unwrap_err().to_string();
             assert!(error.contains(says), "{text}: {error}");
         }
-        let error = Elements::new(&b"\x1f\x8b\x08\0"[..]).read_next().unwrap_err().to_string();
+        let error = next(&mut Elements::new(&b"\x1f\x8b\x08\0"[..])).unwrap_err().to_string();
         assert!(error.contains("zcat FILE"), "{error}");
-        let error = Elements::new(&b"\x89tcap\r\n\x1a"[..]).read_next().unwrap_err().to_string();
+        let error = next(&mut Elements::new(&b"\x89tcap\r\n\x1a"[..])).unwrap_err().to_string();
         assert!(error.contains("tracer analyze FILE"), "{error}");
     }
 
     #[test]
     fn nothing_without_end_is_held() {
         let input = io::Read::chain(&b"[\n{\"a\":\""[..], io::repeat(b'x'));
-        let error = Elements::new(input).read_next().unwrap_err();
+        let error = next(&mut Elements::new(input)).unwrap_err();
         assert!(matches!(error, ElementError::TooLong { line: 2 }), "{error}");
     }
 }

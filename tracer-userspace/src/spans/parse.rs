@@ -28,9 +28,10 @@ pub struct Unusable {
     pub what: String,
 }
 
+/// What an object says of a span, nothing of it checked. Its tags are kept or not ([`Tags`]).
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Fields<'a> {
+pub struct Fields<'a, const TAGS: bool> {
     #[serde(borrow, default)]
     trace_id: Option<Text<'a>>,
     #[serde(borrow, default)]
@@ -46,88 +47,193 @@ struct Fields<'a> {
     #[serde(borrow, default)]
     duration: Option<Value<'a>>,
     #[serde(borrow, default)]
-    tags: Option<Tags<'a>>,
+    tags: Option<Tags<'a, TAGS>>,
 }
 
-/// Reads an element; what is odd in it and was made good by rule is handed to `doubt`.
-pub fn parse<'a>(element: Element<'a>, mut doubt: impl FnMut(Doubt)) -> Result<FileSpan<'a>, Unusable> {
-    let Element { bytes, line, column, .. } = element;
-    let unusable = |what: &str| Unusable { line, column, what: what.to_owned() };
-    if bytes.first() != Some(&b'{') {
-        return Err(unusable("not a span: spans are objects"));
+impl<'a, const TAGS: bool> Fields<'a, TAGS> {
+    /// Of one object, from its first byte to its last.
+    pub fn read(bytes: &'a [u8]) -> serde_json::Result<Self> {
+        // Looked at once, all of it, that costs less than string by string. Where it is no UTF-8 the error is to name the place.
+        match std::str::from_utf8(bytes) {
+            Ok(text) => serde_json::from_str(text),
+            Err(_) => serde_json::from_slice(bytes),
+        }
     }
-    // Looked at once, all of it, that costs less than string by string. Where it is no UTF-8 the error is to name the place.
-    let fields = match std::str::from_utf8(bytes) {
-        Ok(text) => serde_json::from_str(text),
-        Err(_) => serde_json::from_slice(bytes),
-    };
-    let fields: Fields<'a> = fields.map_err(|error| {
+
+    /// The span of this element; what is odd in it and was made good by rule is handed to `doubt`.
+    pub fn span(self, element: Element<'_>, mut doubt: impl FnMut(Doubt)) -> Result<FileSpan<'a>, Unusable> {
+        let unusable = |what: &str| Unusable::at(element, what);
+        let id = |text: Option<Text<'a>>, name: &str| {
+            text.map(|text| text.0)
+                .filter(|id| !id.is_empty())
+                .ok_or_else(|| unusable(&format!("a span without {name}")))
+        };
+        let named = |text: Option<Text<'a>>, instead: &'static str| {
+            text.map_or(Cow::Borrowed(instead), |text| text.0)
+        };
+        let start = self.start_time.ok_or_else(|| unusable("a span without startTime"))?.0;
+        let start = timestamp::parse(&start).ok_or_else(|| {
+            unusable(&format!("startTime {start:?} is not an RFC 3339 time in UTC or with an offset"))
+        })?;
+        let duration = self.duration.ok_or_else(|| unusable("a span without duration"))?;
+        let duration = duration
+            .number()
+            .filter(|milliseconds| milliseconds.abs() < 1e13)
+            .ok_or_else(|| unusable("a duration that is not a number of milliseconds"))?;
+        if duration < 0.0 {
+            doubt(Doubt::NegativeDuration);
+        }
+        if self.service_name.is_none() || self.operation_name.is_none() {
+            doubt(Doubt::Unnamed);
+        }
+        Ok(FileSpan {
+            trace_id: id(self.trace_id, "traceId")?,
+            span_id: id(self.span_id, "spanId")?,
+            parent_span_id: self.parent_span_id.map(|text| text.0).filter(|id| !id.is_empty()),
+            service_name: named(self.service_name, NO_SERVICE),
+            operation_name: named(self.operation_name, NO_OPERATION),
+            start,
+            duration: (duration.max(0.0) * 1e6).round() as u64,
+            tags: self.tags.map_or_else(Vec::new, |tags| tags.0),
+        })
+    }
+}
+
+impl Unusable {
+    fn at(element: Element<'_>, what: &str) -> Self {
+        Self { line: element.line, column: element.column, what: what.to_owned() }
+    }
+}
+
+/// Reads an element, with its tags or without; what is odd in it and was made good by rule is handed to `doubt`.
+pub fn parse<'a, const TAGS: bool>(
+    element: Element<'a>,
+    doubt: impl FnMut(Doubt),
+) -> Result<FileSpan<'a>, Unusable> {
+    let Element { bytes, line, column, .. } = element;
+    if bytes.first() != Some(&b'{') {
+        return Err(Unusable::at(element, "not a span: spans are objects"));
+    }
+    let fields = Fields::<TAGS>::read(bytes).map_err(|error| {
         let within = error.line().saturating_sub(1) as u64;
         let before = if within == 0 { column.saturating_sub(1) } else { 0 };
         let text = error.to_string();
         let what = text.rsplit_once(" at line ").map_or(&*text, |(what, _)| what);
         Unusable { line: line + within, column: before + error.column().max(1) as u64, what: what.to_owned() }
     })?;
-    let id = |text: Option<Text<'a>>, name: &str| {
-        text.map(|text| text.0)
-            .filter(|id| !id.is_empty())
-            .ok_or_else(|| unusable(&format!("a span without {name}")))
-    };
-    let named =
-        |text: Option<Text<'a>>, instead: &'static str| text.map_or(Cow::Borrowed(instead), |text| text.0);
-    let start = fields.start_time.ok_or_else(|| unusable("a span without startTime"))?.0;
-    let start = timestamp::parse(&start).ok_or_else(|| {
-        unusable(&format!("startTime {start:?} is not an RFC 3339 time in UTC or with an offset"))
-    })?;
-    let duration = fields.duration.ok_or_else(|| unusable("a span without duration"))?;
-    let duration = duration
-        .number()
-        .filter(|milliseconds| milliseconds.abs() < 1e13)
-        .ok_or_else(|| unusable("a duration that is not a number of milliseconds"))?;
-    if duration < 0.0 {
-        doubt(Doubt::NegativeDuration);
-    }
-    if fields.service_name.is_none() || fields.operation_name.is_none() {
-        doubt(Doubt::Unnamed);
-    }
-    Ok(FileSpan {
-        trace_id: id(fields.trace_id, "traceId")?,
-        span_id: id(fields.span_id, "spanId")?,
-        parent_span_id: fields.parent_span_id.map(|text| text.0).filter(|id| !id.is_empty()),
-        service_name: named(fields.service_name, NO_SERVICE),
-        operation_name: named(fields.operation_name, NO_OPERATION),
-        start,
-        duration: (duration.max(0.0) * 1e6).round() as u64,
-        tags: fields.tags.map_or_else(Vec::new, |tags| tags.0),
-    })
+    fields.span(element, doubt)
 }
 
 /// Text, or a number that somebody wrote for it.
-struct Text<'a>(Cow<'a, str>);
+pub struct Text<'a>(Cow<'a, str>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Value::deserialize(deserializer)? {
-            Value::Text(text) => Ok(Text(text)),
-            Value::Int(number) => Ok(Text(number.to_string().into())),
-            Value::Null | Value::Bool(_) | Value::Float(_) | Value::List(_) | Value::Map(_) => {
-                Err(D::Error::custom("text is expected here"))
+        struct Any;
+
+        impl<'de> Visitor<'de> for Any {
+            type Value = Text<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("text")
+            }
+
+            fn visit_i64<E>(self, number: i64) -> Result<Text<'de>, E> {
+                Ok(Text(number.to_string().into()))
+            }
+
+            fn visit_u64<E>(self, number: u64) -> Result<Text<'de>, E> {
+                Ok(Text(number.to_string().into()))
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
             }
         }
+
+        deserializer.deserialize_any(Any)
     }
 }
 
-struct Tags<'a>(Vec<(Cow<'a, str>, Value<'a>)>);
+/// The tags of a span. Where they are not kept there are none, but what would be refused is refused all the same.
+pub struct Tags<'a, const KEPT: bool>(Vec<(Cow<'a, str>, Value<'a>)>);
 
-impl<'de: 'a, 'a> Deserialize<'de> for Tags<'a> {
+impl<'de: 'a, 'a, const KEPT: bool> Deserialize<'de> for Tags<'a, KEPT> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Value::deserialize(deserializer)? {
-            Value::Map(tags) => Ok(Tags(tags)),
-            Value::Null => Ok(Tags(Vec::new())),
-            Value::Text(_) | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::List(_) => {
-                Err(D::Error::custom("tags are an object"))
+        let tags = if KEPT {
+            match Value::deserialize(deserializer)? {
+                Value::Map(tags) => Some(tags),
+                Value::Null => Some(Vec::new()),
+                Value::Text(_) | Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::List(_) => None,
+            }
+        } else {
+            match Passed::deserialize(deserializer)? {
+                Passed::Map | Passed::Null => Some(Vec::new()),
+                Passed::Other => None,
+            }
+        };
+        tags.map(Tags).ok_or_else(|| D::Error::custom("tags are an object"))
+    }
+}
+
+/// A value that was read as [`Value`] is, and not kept.
+enum Passed {
+    Null,
+    Map,
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Passed {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Any;
+
+        impl<'de> Visitor<'de> for Any {
+            type Value = Passed;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON value")
+            }
+
+            fn visit_unit<E>(self) -> Result<Passed, E> {
+                Ok(Passed::Null)
+            }
+
+            fn visit_bool<E>(self, _: bool) -> Result<Passed, E> {
+                Ok(Passed::Other)
+            }
+
+            fn visit_i64<E>(self, _: i64) -> Result<Passed, E> {
+                Ok(Passed::Other)
+            }
+
+            fn visit_u64<E>(self, _: u64) -> Result<Passed, E> {
+                Ok(Passed::Other)
+            }
+
+            fn visit_f64<E>(self, _: f64) -> Result<Passed, E> {
+                Ok(Passed::Other)
+            }
+
+            fn visit_str<E>(self, _: &str) -> Result<Passed, E> {
+                Ok(Passed::Other)
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Passed, A::Error> {
+                while seq.next_element::<Passed>()?.is_some() {}
+                Ok(Passed::Other)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Passed, A::Error> {
+                while map.next_entry::<Passed, Passed>()?.is_some() {}
+                Ok(Passed::Map)
             }
         }
+
+        deserializer.deserialize_any(Any)
     }
 }
 
@@ -226,7 +332,7 @@ mod tests {
     fn read(text: &str) -> (Result<FileSpan<'_>, Unusable>, Vec<Doubt>) {
         let mut doubts = Vec::new();
         let element = Element { bytes: text.as_bytes(), offset: 0, line: 10, column: 5 };
-        (parse(element, |doubt| doubts.push(doubt)), doubts)
+        (parse::<true>(element, |doubt| doubts.push(doubt)), doubts)
     }
 
     #[test]
@@ -291,14 +397,14 @@ mod tests {
                 r#"{"traceId":"t","spanId":"s","startTime":"2023-10-27T12:00:00Z","duration":1e300}"#.into(),
                 "not a number",
             ),
-            ("{\n\"traceId\":{}}".into(), "line 11 column 13: text is expected here"),
+            ("{\n\"traceId\":{}}".into(), "line 11 column 12: invalid type: map, expected text"),
             ("{\n\"traceId\":\"a\" \"b\"}".into(), "line 11 column 15: expected `,` or `}`"),
             (format!("{{\"traceId\":\"t\",{good},\"tags\":[]}}"), "tags are an object"),
         ] {
             let error = read(&text).0.unwrap_err().to_string();
             assert!(error.contains(says), "{text}: {error}");
         }
-        let deep = format!("{{\"traceId\":{}1{}}}", "[".repeat(100_000), "]".repeat(100_000));
+        let deep = format!("{{\"tags\":{}1{}}}", "[".repeat(100_000), "]".repeat(100_000));
         assert!(read(&deep).0.unwrap_err().what.contains("recursion limit"));
     }
 }

@@ -5,6 +5,7 @@
 
 use std::hash::Hash;
 
+use hashbrown::HashTable;
 use rustc_hash::FxHashMap;
 use siphasher::sip128::{Hasher128, SipHasher13};
 
@@ -14,6 +15,8 @@ use crate::exchange::route;
 
 /// No span.
 pub const NO_ROW: u32 = u32::MAX;
+/// A name that was not looked at: the empty one.
+const NO_NAME: u32 = u32::MAX;
 
 /// Which side of a call a span is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -154,63 +157,27 @@ type IdHash = u128;
 pub struct Builder {
     table: Table,
     traces: FxHashMap<IdHash, u32>,
-    /// By trace and id.
-    rows: FxHashMap<(u32, IdHash), u32>,
-    /// For each row the id of its parent; 0 without one.
+    /// By trace and id, which stand in the columns: a table with keys of its own would be ten times as large.
+    numbers: HashTable<u32>,
+    /// By row.
+    ids: Vec<IdHash>,
+    /// By row, the parent's id; 0 without one.
     parents: Vec<IdHash>,
 }
 
-impl Builder {
-    /// What is wrong with the file is counted here.
-    pub fn problems(&mut self) -> &mut Problems {
-        &mut self.table.problems
-    }
+/// Where a span is looked for, by its trace and id: of an id's hash, any part is as good as another.
+fn bucket(trace: u32, id: IdHash) -> u64 {
+    (id as u64).wrapping_add(u64::from(trace))
+}
 
+impl Builder {
     /// The next span.
     pub fn add(&mut self, span: &FileSpan<'_>, place: Place) {
+        let Some(row) = self.outline(span, place) else { return };
         let table = &mut self.table;
-        // As many spans as can be numbered: files of that size have more than a terabyte.
-        let Ok(row) = u32::try_from(table.rows.len())
-            .map_err(drop)
-            .and_then(|row| if row < NO_ROW { Ok(row) } else { Err(()) })
-        else {
-            return;
-        };
-        let trace = *self.traces.entry(hash(&span.trace_id)).or_insert_with(|| {
-            table.traces.push(Trace {
-                id: (&*span.trace_id).into(),
-                root: NO_ROW,
-                first: 0,
-                count: 0,
-                errors: 0,
-            });
-            (table.traces.len() - 1) as u32
-        });
-        match self.rows.entry((trace, hash(&span.span_id))) {
-            std::collections::hash_map::Entry::Occupied(_) => {
-                table.problems.duplicates += 1;
-                return;
-            }
-            std::collections::hash_map::Entry::Vacant(vacant) => vacant.insert(row),
-        };
-        self.parents.push(span.parent_span_id.as_deref().map_or(0, hash));
-        let mut new = Row {
-            start: span.start,
-            duration: span.duration,
-            place,
-            trace,
-            parent: NO_ROW,
-            service: table.names.number(&span.service_name),
-            operation: table.names.number(&span.operation_name),
-            group: table.names.number(&route::name(&span.operation_name)),
-            peer: 0,
-            confidence: 1.0,
-            status: 0,
-            kind: Kind::Internal,
-            is_error: false,
-            is_incomplete: false,
-            is_torn: false,
-        };
+        let Some(new) = table.rows.get_mut(row as usize) else { return };
+        new.operation = table.names.number(&span.operation_name);
+        new.group = table.names.number(&route::name(&span.operation_name));
         let mut peer = Peer::default();
         for (name, value) in &span.tags {
             match &**name {
@@ -227,27 +194,94 @@ impl Builder {
             }
         }
         new.peer = table.names.number(&peer.name());
-        if let Some(trace) = table.traces.get_mut(trace as usize) {
-            trace.count += 1;
+        if let Some(trace) = table.traces.get_mut(new.trace as usize) {
             trace.errors += u32::from(new.is_error);
         }
-        table.rows.push(new);
     }
 
-    /// There are no more: parents are found.
-    pub fn finish(self) -> Table {
-        let Builder { mut table, rows, parents, .. } = self;
+    /// The next span, without what only lists and sums want of it: its row is as if it had no tags, and has of names only the service's.
+    /// Returns the row, if it gets one.
+    pub fn outline(&mut self, span: &FileSpan<'_>, place: Place) -> Option<u32> {
+        let table = &mut self.table;
+        // As many spans as can be numbered: files of that size have more than a terabyte.
+        let row = u32::try_from(table.rows.len()).ok().filter(|row| *row < NO_ROW)?;
+        // Spans of a trace mostly come one behind the other.
+        let last = table.rows.last().map(|row| row.trace);
+        let is_last =
+            |trace: &u32| table.traces.get(*trace as usize).is_some_and(|last| *last.id == span.trace_id);
+        let trace = last.filter(is_last).unwrap_or_else(|| {
+            *self.traces.entry(hash(&span.trace_id)).or_insert_with(|| {
+                table.traces.push(Trace {
+                    id: (&*span.trace_id).into(),
+                    root: NO_ROW,
+                    first: 0,
+                    count: 0,
+                    errors: 0,
+                });
+                (table.traces.len() - 1) as u32
+            })
+        });
+        let id = hash(&span.span_id);
+        let (ids, rows) = (&self.ids, &table.rows);
+        let of_row = |row: u32| Some((rows.get(row as usize)?.trace, *ids.get(row as usize)?));
+        let entry = self.numbers.entry(
+            bucket(trace, id),
+            |row| of_row(*row) == Some((trace, id)),
+            |row| of_row(*row).map_or(0, |(trace, id)| bucket(trace, id)),
+        );
+        match entry {
+            hashbrown::hash_table::Entry::Occupied(_) => {
+                table.problems.duplicates += 1;
+                return None;
+            }
+            hashbrown::hash_table::Entry::Vacant(vacant) => vacant.insert(row),
+        };
+        self.ids.push(id);
+        self.parents.push(span.parent_span_id.as_deref().map_or(0, hash));
+        if let Some(trace) = table.traces.get_mut(trace as usize) {
+            trace.count += 1;
+        }
+        table.rows.push(Row {
+            start: span.start,
+            duration: span.duration,
+            place,
+            trace,
+            parent: NO_ROW,
+            service: table.names.number(&span.service_name),
+            operation: NO_NAME,
+            group: NO_NAME,
+            peer: NO_NAME,
+            confidence: 1.0,
+            status: 0,
+            kind: Kind::Internal,
+            is_error: false,
+            is_incomplete: false,
+            is_torn: false,
+        });
+        Some(row)
+    }
+
+    /// There are no more: parents are found. `problems` are those that the file has apart from its ids and parents.
+    pub fn finish(self, problems: Problems) -> Table {
+        let Builder { mut table, numbers, ids, parents, .. } = self;
+        table.problems = Problems { duplicates: table.problems.duplicates, ..problems };
         for (row, parent) in (0..).zip(&parents) {
-            let Some(child) = table.rows.get_mut(row as usize).filter(|_| *parent != 0) else { continue };
-            match rows.get(&(child.trace, *parent)) {
-                Some(parent) => child.parent = *parent,
+            let Some(trace) = table.row(row).map(|row| row.trace).filter(|_| *parent != 0) else { continue };
+            let is_it = |row: &u32| {
+                ids.get(*row as usize) == Some(parent)
+                    && table.row(*row).is_some_and(|row| row.trace == trace)
+            };
+            let found = numbers.find(bucket(trace, *parent), is_it).copied();
+            let Some(child) = table.rows.get_mut(row as usize) else { continue };
+            match found {
+                Some(parent) => child.parent = parent,
                 None => {
                     child.is_torn = true;
                     table.problems.absent_parents += 1;
                 }
             }
         }
-        drop((rows, parents));
+        drop((numbers, ids, parents));
         cut_circles(&mut table);
         order(&mut table);
         table

@@ -1,4 +1,4 @@
-use super::file::{read_again, read_table};
+use super::file::{read_again, read_outlines, read_table};
 use super::*;
 
 fn span(trace: &str, id: &str, parent: Option<&str>, start: u32, duration: i32, tags: &str) -> String {
@@ -121,4 +121,39 @@ fn requests_for_the_same_thing_are_one_group() {
     let groups: Vec<&str> = table.rows.iter().map(|row| table.name(row.group)).collect();
     assert_eq!(groups, ["GET /users/*", "GET /users/*", "GET /users"]);
     assert_eq!(table.name(table.rows[1].operation), "GET /users/18");
+}
+
+#[test]
+fn an_outline_is_the_table_without_what_tags_and_names_say() {
+    let spans = [
+        span("aa", "3", Some("2"), 2, 1, "\"span.kind\":\"server\",\"error\":true,\"http.status_code\":500"),
+        span("aa", "2", Some("3"), 1, 10, "\"tracer.link.confidence\":0.5"),
+        span("bb", "1", Some("0"), 0, 5, "\"db.system\":\"redis\""),
+        span("bb", "1", None, 0, 5, ""),
+        // What is wrong in tags is wrong here too.
+        span("bb", "2", None, 0, 5, "\"lone\":\"\\ud800\""),
+        span("bb", "3", None, 0, 5, "\"large\":1e999"),
+        span("bb", "4", None, 0, 5, &format!("\"deep\":{}1{}", "[".repeat(200), "]".repeat(200))),
+        span("bb", "5", None, 0, -5, "").replace("{}", "[]"),
+    ];
+    let text = format!("[\n{}\n]\n", spans.join(",\n"));
+    let (whole, outline) =
+        (read_table(text.as_bytes()).unwrap(), read_outlines(text.as_bytes(), || false).unwrap());
+    assert_eq!((whole.rows.len(), whole.problems.unusable, whole.problems.duplicates), (3, 4, 1));
+    assert_eq!(whole.problems, outline.problems);
+    for (whole, own) in whole.rows.iter().zip(&outline.rows) {
+        let Row { start, duration, place, trace, parent, service, is_torn, .. } = *whole;
+        let bare = Row { start, duration, place, trace, parent, service, is_torn, ..*own };
+        assert_eq!(bare, *own);
+        assert_eq!((outline.name(own.operation), own.kind, own.status), ("", Kind::Internal, 0));
+    }
+    assert_eq!(outline.rows.len(), 3);
+    let shape = |table: &Table| -> Vec<_> {
+        table
+            .traces
+            .iter()
+            .map(|trace| (trace.id.clone(), trace.root, table.rows_of(trace).to_vec()))
+            .collect()
+    };
+    assert_eq!(shape(&whole), shape(&outline));
 }

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, ensure};
 use tracer_tests::paths;
 
 use super::offline::{Run, measured};
-use super::{median, report};
+use super::report;
 
 /// Spans in the file: five in each trace.
 const SPANS: u64 = 1_000_000;
@@ -134,12 +134,8 @@ pub fn markdown(rows: &[Row]) -> Result<String> {
     )?;
     writeln!(out, "|---|---|---|---|---|---|")?;
     for row in rows {
-        let spread = |value: &dyn Fn(&Run) -> f64, digits: usize| {
-            let values: Vec<f64> = row.runs.iter().map(value).collect();
-            let least = values.iter().copied().fold(f64::INFINITY, f64::min);
-            let most = values.iter().copied().fold(0.0, f64::max);
-            format!("{:.digits$} ({least:.digits$} to {most:.digits$})", median(&values))
-        };
+        let spread =
+            |value: &dyn Fn(&Run) -> f64, digits: usize| super::spread(row.runs.iter().map(value), digits);
         writeln!(
             out,
             "| {} | **{}** | {} | {} | {} | {}, {} |",

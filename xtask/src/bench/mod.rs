@@ -13,6 +13,7 @@ mod own;
 mod parsers;
 mod report;
 mod victim;
+mod views;
 
 use anyhow::Result;
 use clap::Args;
@@ -34,11 +35,11 @@ pub struct Options {
     /// Write the result into docs/benchmarks.md
     #[arg(long)]
     write: bool,
-    /// Only these parts: bystander, victim, own, evidence, offline, engine, export, parsers (default: all)
+    /// Only these parts: bystander, victim, own, evidence, offline, engine, export, views, parsers (default: all)
     parts: Vec<String>,
 }
 
-/// Runs the benchmarks; all but `offline`, `engine`, `export` and `parsers` need root.
+/// Runs the benchmarks; all but `offline`, `engine`, `export`, `views` and `parsers` need root.
 pub fn run(options: &Options) -> Result<()> {
     let wanted = |part: &str| options.parts.is_empty() || options.parts.iter().any(|p| p == part);
     let live = ["bystander", "victim", "own", "evidence"].into_iter().any(wanted);
@@ -73,6 +74,9 @@ pub fn run(options: &Options) -> Result<()> {
     if wanted("export") {
         show(report::EXPORT, &export::markdown(&export::measure(&tracer, options.rounds)?)?)?;
     }
+    if wanted("views") {
+        show(report::VIEWS, &views::markdown(&views::measure(&tracer, options.rounds)?)?)?;
+    }
     if !live {
         return Ok(());
     }
@@ -101,6 +105,14 @@ fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// A median, with the least and the most.
+fn spread(values: impl Iterator<Item = f64>, digits: usize) -> String {
+    let values: Vec<f64> = values.collect();
+    let least = values.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = values.iter().copied().fold(0.0, f64::max);
+    format!("{:.digits$} ({least:.digits$} to {most:.digits$})", median(&values))
 }
 
 /// Nanoseconds that a process's threads have been running, by the scheduler's account.

@@ -23,16 +23,17 @@ const LONGER: u64 = 4;
 
 /// A simulated capture, as the program that writes it describes it.
 #[derive(Debug, Deserialize)]
-struct Capture {
+pub(super) struct Capture {
     /// Requests that went over a connection.
     calls: u64,
     /// Observed ends of these: what spans are made of.
-    exchanges: u64,
+    pub exchanges: u64,
     connections: u64,
     milliseconds: u64,
     bytes: u64,
+    /// Where it is.
     #[serde(skip)]
-    path: PathBuf,
+    pub path: PathBuf,
 }
 
 /// What one run took.
@@ -72,7 +73,8 @@ pub fn measure(tracer: &Path, rounds: usize) -> Result<Vec<Row>> {
     Ok(rows)
 }
 
-fn simulate(calls: u64, directory: &Path) -> Result<Capture> {
+/// Writes a capture of so many calls.
+pub(super) fn simulate(calls: u64, directory: &Path) -> Result<Capture> {
     let path = directory.join(format!("simulated-{calls}.tcap"));
     let mut command = run::cargo();
     command
@@ -140,10 +142,7 @@ pub fn markdown(rows: &[Row]) -> Result<String> {
         format!("| {name} | {} |\n", cells.join(" | "))
     };
     let spread = |row: &Row, value: &dyn Fn(&Run) -> f64, unit: f64, digits: usize| {
-        let values: Vec<f64> = row.runs.iter().map(|run| value(run) / unit).collect();
-        let least = values.iter().copied().fold(f64::INFINITY, f64::min);
-        let most = values.iter().copied().fold(0.0, f64::max);
-        format!("{:.digits$} ({least:.digits$} to {most:.digits$})", median(&values))
+        super::spread(row.runs.iter().map(|run| value(run) / unit), digits)
     };
     out += &cells("", &|row| format!("{} s of traffic", row.capture.milliseconds / 1000));
     out += &cells("---", &|_| "---".to_owned());

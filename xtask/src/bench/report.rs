@@ -43,6 +43,9 @@ pub const OFFLINE: Place = Place {
 /// How fast spans are written for other tools.
 pub const EXPORT: Place =
     Place { begin: "<!-- export: begin (cargo xtask bench export --write) -->", end: "<!-- export: end -->" };
+/// How long lists, reports and comparisons of spans take.
+pub const VIEWS: Place =
+    Place { begin: "<!-- views: begin (cargo xtask bench views --write) -->", end: "<!-- views: end -->" };
 /// What parsing costs.
 pub const PARSERS: Place = Place {
     begin: "<!-- parsers: begin (cargo xtask bench parsers --write) -->",

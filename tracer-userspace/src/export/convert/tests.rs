@@ -135,7 +135,8 @@ fn ids_that_are_replaced_are_counted_once_for_each_span() {
 
 #[test]
 fn a_file_that_shrinks_meanwhile_is_an_error_and_no_panic() {
-    let long = "x".repeat(100_000);
+    // More than is read at once.
+    let long = "x".repeat(2 * WINDOW);
     let spans = [span(1, 1, None, "o"), span(2, 2, None, &long)];
     let file = file(&format!("[{}]", spans.join(",")));
     let output = tempfile::NamedTempFile::new().unwrap();

@@ -3,7 +3,7 @@
 
 use rustc_hash::FxHashMap;
 
-use super::super::encode::{as_json, float, integer, key, number, text};
+use super::super::encode::{as_json, escaped, float, integer, key, number, text};
 use super::super::ids::Ids;
 use super::super::tags;
 use super::{FileSpan, Format, since_1970};
@@ -82,7 +82,8 @@ impl Format for Jaeger<'_> {
             out.extend_from_slice(&parent.to_hex());
             out.extend_from_slice(br#""}"#);
         }
-        number(key(out, r#"],"flags":1,"startTime":"#), since_1970(span.start) / 1_000);
+        // Jaeger's user interface leaves out what begins at 0.
+        number(key(out, r#"],"flags":1,"startTime":"#), (since_1970(span.start) / 1_000).max(1));
         number(key(out, r#","duration":"#), span.duration / 1_000);
         out.extend_from_slice(br#","tags":["#);
         let mut is_first = true;
@@ -118,20 +119,20 @@ fn process(out: &mut Vec<u8>, service: usize) {
 
 /// A tag with its type.
 fn tag(out: &mut Vec<u8>, name: &str, value: &Value<'_>) {
-    text(key(out, r#"{"key":"#), name);
+    escaped(key(out, r#"{"key":""#), name);
+    let string = |out: &mut Vec<u8>, value: &str| {
+        escaped(key(out, r#"","type":"string","value":""#), value);
+        out.push(b'"');
+    };
     match value {
-        Value::Bool(value) => {
-            key(
-                out,
-                if *value { r#","type":"bool","value":true"# } else { r#","type":"bool","value":false"# },
-            );
-        }
-        Value::Int(value) => integer(key(out, r#","type":"int64","value":"#), *value),
-        Value::Float(value) => float(key(out, r#","type":"float64","value":"#), *value),
-        Value::Text(value) => text(key(out, r#","type":"string","value":"#), value),
-        Value::Null => text(key(out, r#","type":"string","value":"#), ""),
+        Value::Bool(true) => out.extend_from_slice(br#"","type":"bool","value":true"#),
+        Value::Bool(false) => out.extend_from_slice(br#"","type":"bool","value":false"#),
+        Value::Int(value) => integer(key(out, r#"","type":"int64","value":"#), *value),
+        Value::Float(value) => float(key(out, r#"","type":"float64","value":"#), *value),
+        Value::Text(value) => string(out, value),
+        Value::Null => string(out, ""),
         // It knows no others.
-        Value::List(_) | Value::Map(_) => text(key(out, r#","type":"string","value":"#), &as_json(value)),
+        Value::List(_) | Value::Map(_) => string(out, &as_json(value)),
     }
     out.push(b'}');
 }

@@ -26,21 +26,24 @@ impl Lanes {
     /// For the spans of a table.
     pub fn of(table: &Table) -> Self {
         let rows = &table.rows;
-        let mut order: Vec<u32> = (0..rows.len() as u32).collect();
         // Services in the order in which they first come; in each, what began first, and of that what lasts longest.
-        let mut first = FxHashMap::default();
-        for row in rows {
-            let next = first.len() as u32;
-            first.entry(row.service).or_insert(next);
+        let mut services: Vec<Vec<u32>> = Vec::new();
+        let mut numbers = FxHashMap::default();
+        for (number, row) in (0..).zip(rows) {
+            let service = *numbers.entry(row.service).or_insert(services.len());
+            match services.get_mut(service) {
+                Some(own) => own.push(number),
+                None => services.push(vec![number]),
+            }
         }
-        let key = |row: &u32| {
-            let at = rows.get(*row as usize);
-            at.map(|at| (first.get(&at.service).copied(), at.start, Reverse(at.duration), *row))
-        };
-        order.sort_unstable_by_key(key);
+        for own in &mut services {
+            let key = |row: &u32| rows.get(*row as usize).map(|at| (at.start, Reverse(at.duration), *row));
+            // Most files have them nearly so, and this way of sorting makes use of it.
+            own.sort_by_key(key);
+        }
         let mut lanes = Lanes { of_rows: vec![NO_ROW; rows.len()], services: Vec::new() };
         let mut placing = Placing::default();
-        for number in order {
+        for number in services.into_iter().flatten() {
             let Some(row) = rows.get(number as usize) else { continue };
             let lane = placing.place(&mut lanes, table, number, row);
             if let Some(place) = lanes.of_rows.get_mut(number as usize) {

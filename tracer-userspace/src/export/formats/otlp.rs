@@ -8,7 +8,7 @@ pub mod messages;
 
 use rustc_hash::FxHashMap;
 
-use super::super::encode::{float, integer, number, text};
+use super::super::encode::{escaped, float, integer, key, number, text};
 use super::super::ids::Ids;
 use super::super::semconv::{self, Attribute, Frame, Resource, SCHEMA};
 use super::{FileSpan, Format, Host, since_1970};
@@ -223,9 +223,8 @@ fn write_resource(out: &mut Vec<u8>, resource: &Resource<'_>, host: Option<&str>
 
 /// `message KeyValue`.
 fn attribute(out: &mut Vec<u8>, name: &str, value: &Attribute<'_>) {
-    out.extend_from_slice(br#"{"key":"#);
-    text(out, name);
-    out.extend_from_slice(br#","value":"#);
+    escaped(key(out, r#"{"key":""#), name);
+    out.extend_from_slice(br#"","value":"#);
     match value {
         Attribute::As(value) => any_value(out, value),
         Attribute::Text(value) => string(out, value),
@@ -277,9 +276,8 @@ fn any_value(out: &mut Vec<u8>, value: &Value<'_>) {
 }
 
 fn string(out: &mut Vec<u8>, value: &str) {
-    out.extend_from_slice(br#"{"stringValue":"#);
-    text(out, value);
-    out.push(b'}');
+    escaped(key(out, r#"{"stringValue":""#), value);
+    out.extend_from_slice(br#""}"#);
 }
 
 fn int(out: &mut Vec<u8>, value: i64) {

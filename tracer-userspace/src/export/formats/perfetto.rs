@@ -109,7 +109,7 @@ impl Format for Perfetto<'_> {
         let Some(row) = self.table.row(number).copied() else { return };
         let ids = self.ids.of(span);
         text(key(out, ",\n{\"ph\":\"X\",\"name\":"), &span.operation_name);
-        text(key(out, r#","cat":"#), category(row.kind));
+        text(key(out, r#","cat":"#), category(Kind::of(span.text("span.kind"))));
         micros(key(out, r#","ts":"#), since_1970(row.start));
         micros(key(out, r#","dur":"#), row.duration);
         self.place(out, row.service, self.lanes.of_row(number));
