@@ -157,7 +157,9 @@ fn choices() -> Result<String> {
         (&["--service", "other"], 0, "none"),
     ] {
         let shown = show(&[&[&*file], args].concat())?;
-        ensure!(count(&shown) == traces && shown.contains(says), "{args:?}:\n{shown}");
+        // Lines end where the width does.
+        let words = shown.split_whitespace().collect::<Vec<_>>().join(" ");
+        ensure!(count(&shown) == traces && words.contains(says), "{args:?}:\n{shown}");
     }
     let one = show(&[&file, "--trace", "0000000000000000000000000000000a"])?;
     ensure!(count(&one) == 1 && !one.contains("operation "), "{one}");
