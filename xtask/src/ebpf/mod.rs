@@ -107,7 +107,18 @@ fn compile(workspace: &Path, tools: &Toolchain, arch: &str) -> Result<Vec<(&'sta
         "-Clink-arg=--btf".to_owned(),
     ];
     flags.extend(private::remap(&private));
-    let status = Command::new("cargo")
+    // Whoever builds may have set how their own programs are to be compiled (CARGO_INCREMENTAL alone gives other bytes).
+    let mut cargo = Command::new("cargo");
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy();
+        if name == "CARGO_INCREMENTAL"
+            || name.starts_with("CARGO_PROFILE_")
+            || name.starts_with("CARGO_BUILD_")
+        {
+            cargo.env_remove(&*name);
+        }
+    }
+    let status = cargo
         .args(["build", "--release", "--locked", "--quiet", "-Zbuild-std=core", "--target", TARGET])
         .arg("--manifest-path")
         .arg(workspace.join("tracer-ebpf/Cargo.toml"))
