@@ -66,8 +66,17 @@ impl Nginx {
         let mut master = Spec::new("nginx")?.args(["-c", &config.to_string_lossy()]).start(scratch.path())?;
         net::wait_for_port(port, &mut master)?;
         let children = format!("/proc/{0}/task/{0}/children", master.pid());
-        let worker = std::fs::read_to_string(&children).with_context(|| format!("cannot read {children}"))?;
-        let worker = worker.split_whitespace().next().and_then(|pid| pid.parse().ok());
+        // The port is open before the worker is there.
+        let mut worker: Option<u32> = None;
+        for _ in 0..100 {
+            let ids =
+                std::fs::read_to_string(&children).with_context(|| format!("cannot read {children}"))?;
+            worker = ids.split_whitespace().next().and_then(|pid| pid.parse().ok());
+            if worker.is_some() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
         let worker = worker.context("nginx has no worker process")?;
         Ok(Self { master, worker, port, scratch })
     }
